@@ -1,0 +1,5 @@
+"""ComfyUI's door: a clone of this repository in `custom_nodes` is a node pack. Everything is in `flux_nodes/comfy`."""
+
+from .flux_nodes.comfy import comfy_entrypoint
+
+__all__ = ["comfy_entrypoint"]

@@ -1,0 +1,222 @@
+"""The service over HTTP: submit, fetch, fetch_many, account.
+
+Source: flux-imagine page; apiframe wire notes, section 2.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import httpx2
+from pydantic import SecretStr, ValidationError
+
+from .errors import (
+    KeyRefused,
+    MissingKey,
+    ServiceRefused,
+    ServiceUnreachable,
+    SubmitUnconfirmed,
+    TooManyRequests,
+)
+from .retry import CHARGES, NEVER_CONNECTED, Policy, RetryTransport, retry_after, transport_for
+from .task import Account, Task, error_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .request import ImagineRequest
+
+BASE_URL = "https://api.apiframe.pro"
+MOST_IDS = 20
+"""How many ids one `/fetch-many` takes; it wants two at least."""
+
+_MOST_BYTES = 4 * 2**20
+_TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
+
+
+class ApiframeClient:
+    """A client of the service; use it as an async context manager.
+
+    The key goes to `base_url` alone and is never shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: SecretStr | None,
+        base_url: str = BASE_URL,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self._key = key
+        inner = transport or transport_for(base_url)
+        # An explicit transport and no redirects: a key must not follow an answer to another host.
+        self._http = httpx2.AsyncClient(
+            base_url=base_url,
+            transport=RetryTransport(inner, policy=policy),
+            timeout=_TIMEOUT,
+            headers={"Accept": "application/json", "User-Agent": "flux-nodes"},
+            follow_redirects=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def submit(self, request: ImagineRequest) -> str:
+        """Send a request and return its task id. This is what costs, and it is sent once.
+
+        Raises:
+            MissingKey: no key; nothing was sent.
+            ServiceRefused: the service said no; nothing was paid.
+            ServiceUnreachable: no connection came about; nothing was paid.
+            SubmitUnconfirmed: it was sent, and no usable answer came: it may have been charged.
+        """
+        try:
+            reply = await self._request("POST", "/flux-imagine", request.wire(), charges=True)
+        except ServiceUnreachable as error:
+            if isinstance(error.__cause__, NEVER_CONNECTED):
+                raise
+            raise _unconfirmed(str(error)) from error
+        task_id = reply.get("task_id") if isinstance(reply, dict) else None
+        if not isinstance(task_id, str) or not task_id.strip():
+            raise _unconfirmed("The service accepted it but named no task id.")
+        return task_id.strip()
+
+    async def fetch(self, task_id: str) -> Task:
+        """Ask for the state of one task. Raises ServiceRefused or ServiceUnreachable."""
+        return Task.parse(_no_refusal(await self._request("POST", "/fetch", {"task_id": task_id})), task_id=task_id)
+
+    async def fetch_many(self, task_ids: Sequence[str]) -> list[Task]:
+        """Ask for any number of tasks, twenty ids a request; those the service passes over are missing from the answer.
+
+        Raises ServiceRefused or ServiceUnreachable.
+        """
+        ids = list(dict.fromkeys(task_ids))
+        found: list[Task] = []
+        for start in range(0, len(ids), MOST_IDS):
+            found += await self._some(ids[start : start + MOST_IDS])
+        return found
+
+    async def _some(self, ids: list[str]) -> list[Task]:
+        if len(ids) == 1:
+            return [await self.fetch(ids[0])]
+        reply = _no_refusal(await self._request("POST", "/fetch-many", {"task_ids": ids}))
+        return [Task.parse(entry) for entry in _entries(reply) if isinstance(entry, dict) and entry.get("task_id")]
+
+    async def account(self) -> Account:
+        """Return the account behind the key, with its credits. Raises ServiceRefused or ServiceUnreachable."""
+        try:
+            return Account.model_validate(await self._request("GET", "/account"))
+        except ValidationError as error:
+            raise ServiceUnreachable("The service answered with something that is no account.") from error
+
+    async def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, charges: bool = False
+    ) -> Any:
+        """Send one request and return its JSON. Raises ServiceRefused, ServiceUnreachable, MissingKey."""
+        headers = {"Authorization": self._revealed_key()}
+        try:
+            async with self._http.stream(
+                method, path, json=body, headers=headers, extensions={CHARGES: charges}
+            ) as response:
+                content = await _bounded(response)
+        except httpx2.HTTPError as error:
+            raise ServiceUnreachable(
+                f"The service at {self._http.base_url} could not be reached: {_why(error)}."
+            ) from error
+        reply = _json(content)
+        if response.is_success and reply is not None:
+            return reply
+        self._refused(response, reply)
+        return None
+
+    def _revealed_key(self) -> str:
+        if self._key is None or not self._key.get_secret_value():
+            raise MissingKey(
+                "No API key is set. Set APIFRAME_API_KEY, or store it with `flux-nodes login`; "
+                "to try everything without one, use the sandbox (`--sandbox`)."
+            )
+        return self._key.get_secret_value()
+
+    def _refused(self, response: httpx2.Response, reply: object) -> NoReturn:
+        status = response.status_code
+        messages = tuple(self._without_key(words) for words in error_words(reply))
+        said = f': "{"; ".join(messages)}"' if messages else "."
+        if status == 401:
+            raise KeyRefused(
+                "The service does not know the API key (401). Check APIFRAME_API_KEY, "
+                "or store the key anew with `flux-nodes login`.",
+                status=status,
+                messages=messages,
+            )
+        if status == 429:
+            wish = retry_after(response.headers, now=datetime.now(timezone.utc))
+            raise TooManyRequests(
+                f"The service asks for fewer requests (429){said}",
+                status=status,
+                messages=messages,
+                retry_after=wish,
+            )
+        if 400 <= status < 500:
+            raise ServiceRefused(f"The service refused the request ({status}){said}", status=status, messages=messages)
+        raise ServiceUnreachable(f"The service gave no usable answer (HTTP {status}){said}")
+
+    def _without_key(self, words: str) -> str:
+        # A service may repeat what it was sent; a key must not come back to a log or a screen.
+        key = self._key.get_secret_value() if self._key else ""
+        return words.replace(key, "***") if key else words
+
+
+def _no_refusal(reply: Any) -> Any:
+    """Pass a reply on, unless it is an error that came with status 200."""
+    if isinstance(reply, dict) and reply.get("errors") and not reply.get("status") and not reply.get("tasks"):
+        words = error_words(reply)
+        raise ServiceRefused(f'The service refused the request: "{"; ".join(words)}"', status=200, messages=words)
+    return reply
+
+
+def _entries(reply: Any) -> list[Any]:
+    tasks = reply.get("tasks", reply) if isinstance(reply, dict) else reply
+    if isinstance(tasks, dict):  # a third-party client was written for a mapping keyed by task id
+        return [{"task_id": task_id, **entry} for task_id, entry in tasks.items() if isinstance(entry, dict)]
+    return tasks if isinstance(tasks, list) else []
+
+
+async def _bounded(response: httpx2.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            raise httpx2.RemoteProtocolError(f"its answer is longer than {_MOST_BYTES} bytes")
+    return bytes(content)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _why(error: httpx2.HTTPError) -> str:
+    return str(error) or {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}.get(
+        type(error).__name__, type(error).__name__
+    )
+
+
+def _unconfirmed(why: str) -> SubmitUnconfirmed:
+    return SubmitUnconfirmed(
+        f"{why} The request was sent, so it may have been accepted and charged; it was not sent again. "
+        "Look at your APIFRAME account before you ask once more."
+    )

@@ -1,0 +1,168 @@
+"""Every error that Flux Nodes raises on purpose, in one tree by cause.
+
+```
+FluxNodesError
+├── NothingSent                 before the wire: nothing was sent, nothing was paid
+│   ├── InvalidRequest          parameters that the service's page rules out (.faults, all of them)
+│   ├── InvalidImage            bytes that are no usable image
+│   ├── InvalidSettings         the environment or the settings file
+│   │   └── MissingKey          no API key to be found
+│   ├── InvalidWorkflow         a saved workflow that cannot run (.faults, each with its node)
+│   └── UnknownGeneration       no such generation in the journal
+├── ServiceError                the service refused, or could not be reached
+│   ├── ServiceRefused          it answered with an error status (.status, .messages)
+│   │   ├── KeyRefused          401
+│   │   └── TooManyRequests     429 (.retry_after)
+│   ├── ServiceUnreachable      no answer that could be used
+│   └── SubmitUnconfirmed       the answer to a submit was lost: it may have been charged (.generation_id)
+├── GenerationFailed            the service gave the generation up (.generation_id, .task_id)
+├── ImageUnavailable            generated and paid, but its image could not be had yet (.generation_id)
+├── StillRunning                the deadline came first (.generation_ids); also a TimeoutError
+└── StorageError                the journal or the image store cannot be read or written
+```
+
+`str(error)` is the sentence that a person should read: what was wrong, what is allowed, what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with an input: where it stands, what is wrong, and what is allowed there."""
+
+    where: str
+    problem: str
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        allowed = f" Allowed: {self.allowed}." if self.allowed else ""
+        return f"{self.where}: {self.problem}.{allowed}"
+
+
+class FluxNodesError(Exception):
+    """Root of the tree."""
+
+
+class NothingSent(FluxNodesError):
+    """Something was wrong before the service was asked: nothing was sent and nothing was paid."""
+
+
+class Faulty(NothingSent):
+    """An input with one or more faults, all of them named at once."""
+
+    subject = "input"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  - {fault}" for fault in self.faults)
+        super().__init__(f"Nothing was sent, nothing was paid. The {self.subject} cannot be used:\n{lines}")
+
+
+class InvalidRequest(Faulty):
+    """The parameters of a generation break a rule of the service's page."""
+
+    subject = "request"
+
+
+class InvalidWorkflow(Faulty):
+    """A saved workflow cannot run."""
+
+    subject = "workflow"
+
+
+class InvalidImage(NothingSent):
+    """These bytes are no image that can be used."""
+
+
+class InvalidSettings(NothingSent):
+    """The environment or the settings file says something that cannot be used."""
+
+
+class MissingKey(InvalidSettings):
+    """No API key is set, and the service wants one."""
+
+
+class UnknownGeneration(NothingSent):
+    """The journal has no generation under this id."""
+
+
+class ServiceError(FluxNodesError):
+    """The service refused, or could not be reached."""
+
+
+class ServiceRefused(ServiceError):
+    """The service answered with an error status: `status`, and its own words in `messages` (perhaps none)."""
+
+    def __init__(self, sentence: str, *, status: int, messages: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.messages = tuple(messages)
+
+
+class KeyRefused(ServiceRefused):
+    """The service does not know the API key (401)."""
+
+
+class TooManyRequests(ServiceRefused):
+    """The service asks for fewer requests (429); `retry_after` is its own wish in seconds, if it gave one."""
+
+    def __init__(
+        self, sentence: str, *, status: int, messages: Sequence[str] = (), retry_after: float | None = None
+    ) -> None:
+        super().__init__(sentence, status=status, messages=messages)
+        self.retry_after = retry_after
+
+
+class ServiceUnreachable(ServiceError):
+    """The service gave no answer that could be used."""
+
+
+class SubmitUnconfirmed(ServiceError):
+    """The answer to a submit was lost: the generation may exist and may have been charged.
+
+    It is never sent again by itself.
+    """
+
+    def __init__(self, sentence: str, *, generation_id: str | None = None) -> None:
+        super().__init__(sentence)
+        self.generation_id = generation_id
+
+
+class GenerationFailed(FluxNodesError):
+    """The service gave this generation up; its own words are in the sentence."""
+
+    def __init__(self, sentence: str, *, generation_id: str, task_id: str | None) -> None:
+        super().__init__(sentence)
+        self.generation_id = generation_id
+        self.task_id = task_id
+
+
+class ImageUnavailable(FluxNodesError):
+    """The generation is finished and paid, but its image could not be had; asking again is free."""
+
+    def __init__(self, sentence: str, *, generation_id: str | None = None) -> None:
+        super().__init__(sentence)
+        self.generation_id = generation_id
+
+
+class StillRunning(FluxNodesError, TimeoutError):
+    """The deadline came before these generations ended; they go on, and collecting them later is free."""
+
+    def __init__(self, generation_ids: Sequence[str]) -> None:
+        self.generation_ids = tuple(generation_ids)
+        ids = " ".join(self.generation_ids)
+        super().__init__(
+            f"Still running at the service when the time allowed ended: {ids}. "
+            f"Nothing is lost: collect later, free of charge, with `flux-nodes wait {ids}`."
+        )
+
+
+class StorageError(FluxNodesError):
+    """The journal or the image store cannot be read or written."""

@@ -1,0 +1,68 @@
+"""One generation as the journal knows it: the durable thing that every door starts, follows and collects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+Status = Literal["intent", "submitted", "running", "finished", "stored", "failed", "refused", "unconfirmed"]
+"""Where a generation is in its life.
+
+intent: written down, not sent yet · submitted: the service gave a task id · running: the service tells progress ·
+finished: the image is ready at the service · stored: the image is here · failed: the service gave up · refused: the
+service did not take it, nothing was paid · unconfirmed: the answer to the submit was lost, it may have been charged.
+"""
+
+SETTLED: frozenset[Status] = frozenset({"stored", "failed", "refused", "unconfirmed"})
+"""Statuses that following does not change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """A generation at one moment of its life.
+
+    Times are UTC; `size` (bytes), `width` and `height` (pixels) are those of the stored image.
+    """
+
+    id: str
+    door: str
+    service: str
+    fingerprint: str
+    request: Mapping[str, object]
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    task_id: str | None = None
+    percentage: int | None = None
+    message: str | None = None
+    image_url: str | None = None
+    sha256: str | None = None
+    media_type: str | None = None
+    size: int | None = None
+    width: int | None = None
+    height: int | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether following it any longer would change nothing."""
+        return self.status in SETTLED
+
+    @property
+    def model(self) -> str:
+        """The model that was asked for."""
+        return str(self.request["model"])
+
+    @property
+    def prompt(self) -> str:
+        """The prompt that was asked for."""
+        return str(self.request["prompt"])
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that was asked for; None when the choice was left to the service."""
+        seed = self.request.get("seed")
+        return seed if isinstance(seed, int) else None

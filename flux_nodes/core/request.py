@@ -1,0 +1,241 @@
+"""A request for one generation: checked against the catalog before anything is sent, and its form on the wire."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .catalog import MODEL_NAMES, PARAMETERS, Parameter, Value, allowed, models_in_words
+from .errors import Fault, InvalidImage, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_SHOWN = 40
+"""How much of a wrong value an error repeats: enough to recognise it, never a whole image."""
+
+
+@dataclass(frozen=True, init=False)
+class ImagineRequest:
+    """What to generate. Give the page's fields by name; those that are None are left to the service.
+
+    `image_prompt` takes an image file as bytes or in base64 (a `data:` prefix is dropped). Raises InvalidRequest with
+    every fault at once. Source: flux-imagine page, table Body.
+    """
+
+    values: Mapping[str, Value] = field(repr=False)
+    image_digest: str | None
+
+    def __init__(self, **values: Value | bytes | None) -> None:
+        given = {name: value for name, value in values.items() if value is not None}
+        checked, faults = _check(given)
+        if faults:
+            raise InvalidRequest(faults)
+        object.__setattr__(self, "values", MappingProxyType(checked))
+        object.__setattr__(self, "image_digest", _digest(checked.get("image_prompt")))
+
+    @property
+    def model(self) -> str:
+        """The model's name on the wire."""
+        return str(self.values["model"])
+
+    @property
+    def prompt(self) -> str:
+        """The words."""
+        return str(self.values["prompt"])
+
+    @property
+    def seed(self) -> int | None:
+        """The seed, if one was chosen."""
+        seed = self.values.get("seed")
+        return seed if isinstance(seed, int) else None
+
+    def wire(self) -> dict[str, Value]:
+        """Return the JSON body of `POST /flux-imagine`, in the page's order of fields."""
+        return dict(self.values)
+
+    def record(self) -> dict[str, Value]:
+        """Return what may be kept: no secret, and the image prompt as the SHA-256 of its file."""
+        kept = {
+            item.name: self.values[item.name]
+            for item in PARAMETERS
+            if item.name in self.values and item.kind != "secret"
+        }
+        if self.image_digest is not None:
+            kept["image_prompt"] = f"sha256:{self.image_digest}"
+        return kept
+
+    def fingerprint(self) -> str:
+        """Return a digest that two requests share exactly when they ask for the same picture, however delivered."""
+        picture = {name: value for name, value in self.record().items() if _GROUP[name] == "picture"}
+        return hashlib.sha256(json.dumps(picture, sort_keys=True).encode()).hexdigest()
+
+
+_GROUP = {item.name: item.group for item in PARAMETERS}
+_BY_NAME = {item.name: item for item in PARAMETERS}
+
+
+def _check(given: Mapping[str, Value | bytes]) -> tuple[dict[str, Value], list[Fault]]:
+    faults = list(_unknown(given))
+    checked: dict[str, Value] = {}
+    for item in PARAMETERS:
+        if item.name not in given:
+            if item.required:
+                faults.append(Fault(item.name, "is required and was not given", allowed(item)))
+            continue
+        try:
+            checked[item.name] = _CHECKS[item.kind](item, given[item.name])
+        except _WrongValueError as wrong:
+            faults.append(Fault(item.name, str(wrong), allowed(item)))
+    return checked, faults + list(_not_taken(given))
+
+
+def _unknown(given: Mapping[str, object]) -> Iterator[Fault]:
+    for name in given:
+        if name not in _BY_NAME:
+            yield Fault(name, "there is no such parameter", ", ".join(_BY_NAME))
+
+
+def _not_taken(given: Mapping[str, object]) -> Iterator[Fault]:
+    model = given.get("model")
+    if model not in MODEL_NAMES:
+        return
+    for item in PARAMETERS:
+        if item.name in given and not item.taken_by(str(model)):
+            yield Fault(item.name, f"{model} does not take it", f"only with {models_in_words(item)}")
+
+
+class _WrongValueError(ValueError):
+    """A value that its parameter does not accept; the text says why."""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _text(item: Parameter, value: object) -> str:
+    if not isinstance(value, str):
+        raise _WrongValueError(f"{_shown(value)} is not text")
+    if not value.strip():
+        raise _WrongValueError("is empty")
+    if item.choices and value not in item.choices:
+        raise _WrongValueError(f"{_shown(value)} is not one of its values")
+    _as_utf8(value)
+    return value
+
+
+def _as_utf8(value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise _WrongValueError("holds half a character (a lone surrogate), which no service can read") from error
+
+
+def _secret(item: Parameter, value: object) -> str:
+    del item
+    if not isinstance(value, str) or not value.strip():
+        raise _WrongValueError("is empty or not text")
+    _as_utf8(value)
+    return value
+
+
+def _integer(item: Parameter, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _WrongValueError(f"{_shown(value)} is not a whole number")
+    _within(item, value)
+    return value
+
+
+def _number(item: Parameter, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _WrongValueError(f"{_shown(value)} is not a number")
+    _within(item, value)
+    return value
+
+
+def _within(item: Parameter, value: float) -> None:
+    if item.minimum is not None and value < item.minimum:
+        raise _WrongValueError(f"{_shown(value)} is too small")
+    if item.maximum is not None and value > item.maximum:
+        raise _WrongValueError(f"{_shown(value)} is too large")
+
+
+def _boolean(item: Parameter, value: object) -> bool:
+    del item
+    if not isinstance(value, bool):
+        raise _WrongValueError(f"{_shown(value)} is neither true nor false")
+    return value
+
+
+_RATIO = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})", re.ASCII)
+
+
+def _ratio(item: Parameter, value: object) -> str:
+    match = _RATIO.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise _WrongValueError(f"{_shown(value)} is not of the form width:height")
+    width, height = int(match[1]), int(match[2])
+    # Compared in whole numbers: 21/9 as a float would depend on rounding at the very edge that the page names.
+    if width * 9 > height * 21 or height * 9 > width * 21:
+        raise _WrongValueError(f"{match[0]} is {'wider than 21:9' if width > height else 'taller than 9:21'}")
+    del item
+    return match[0]
+
+
+def _url(item: Parameter, value: object) -> str:
+    text = _text(item, value)
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", text)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise _WrongValueError(f"{_shown(value)} is not a web address")
+    return text
+
+
+def _image(item: Parameter, value: object) -> str:
+    from .images import inspect  # Pillow and numpy are wanted only when an image is given
+
+    del item
+    data = value if isinstance(value, bytes) else _from_base64(value)
+    try:
+        inspect(data)
+    except InvalidImage as error:
+        raise _WrongValueError(f"is no usable image ({error})") from error
+    return base64.b64encode(data).decode("ascii")
+
+
+def _from_base64(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise _WrongValueError(f"{_shown(value)} is neither bytes nor base64 text")
+    bare = value.partition(",")[2] if value.startswith("data:") else value
+    try:
+        return base64.b64decode("".join(bare.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _WrongValueError("is not base64") from error
+
+
+def _digest(image: Value | None) -> str | None:
+    return hashlib.sha256(base64.b64decode(image)).hexdigest() if isinstance(image, str) else None
+
+
+_CHECKS: dict[str, Callable[[Parameter, object], Value]] = {
+    "text": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "ratio": _ratio,
+    "image": _image,
+    "url": _url,
+    "secret": _secret,
+}

@@ -1,0 +1,136 @@
+"""Settings: the environment first, then the settings file, then defaults. Read when asked, never on import."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from .client import BASE_URL
+from .errors import InvalidSettings
+from .store import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENVIRONMENT = {
+    "api_key": "APIFRAME_API_KEY",
+    "base_url": "APIFRAME_BASE_URL",
+    "home": "FLUX_NODES_HOME",
+    "journal": "FLUX_NODES_JOURNAL",
+    "timeout": "FLUX_NODES_TIMEOUT",
+    "max_image_mib": "FLUX_NODES_MAX_IMAGE_MIB",
+}
+"""Which variable of the environment sets which field."""
+
+FILE = "settings.json"
+"""The settings file in the home: one JSON object with the fields of Settings."""
+
+_MOST_BYTES = 2**20
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("is no plain http or https address")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("would send the key unencrypted: http is for this machine (localhost) only, use https")
+    return value.rstrip("/")
+
+
+def _key(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds characters that no key has")
+    return SecretStr(text)
+
+
+class Settings(BaseModel):
+    """Everything that can be set.
+
+    `service` names whose tasks a journal row belongs to: the base URL, unless told otherwise.
+
+    `timeout` is how long a door waits for generations, in seconds; `max_image_mib` the largest image that is
+    downloaded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    api_key: Annotated[SecretStr, AfterValidator(_key)] | None = None
+    base_url: Annotated[str, AfterValidator(_web_address)] = BASE_URL
+    home: Path = Field(default_factory=lambda: user_data_path("flux-nodes", appauthor=False))
+    journal: SecretStr | None = None
+    service: str = ""
+    timeout: float = Field(default=600.0, gt=0, le=86_400)
+    max_image_mib: int = Field(default=64, ge=1, le=4096)
+    first_poll: float = Field(default=0.5, gt=0, le=60)
+
+    @property
+    def service_name(self) -> str:
+        """Whose tasks these are."""
+        return self.service or self.base_url
+
+    @property
+    def journal_url(self) -> str:
+        """The journal's database as a SQLAlchemy URL (it may hold a password: do not show it)."""
+        if self.journal is not None:
+            return self.journal.get_secret_value()
+        return f"sqlite:///{self.home / 'journal.sqlite3'}"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment (this process's unless given) and the settings file. Raises InvalidSettings."""
+        variables = os.environ if environ is None else environ
+        spoken = {name: variables[variable] for name, variable in ENVIRONMENT.items() if variables.get(variable)}
+        home = Path(spoken.get("home") or user_data_path("flux-nodes", appauthor=False)).expanduser().absolute()
+        try:
+            return cls.model_validate({**_from_file(home / FILE), **spoken, "home": home})
+        except ValidationError as error:
+            raise InvalidSettings(_in_words(error, home / FILE)) from None
+
+    def store_key(self, key: str) -> Path:
+        """Write the key to the settings file, readable by its owner only, and return the file.
+
+        Raises InvalidSettings, OSError.
+        """
+        try:
+            checked = _key(SecretStr(key)).get_secret_value()
+        except ValueError as error:
+            raise InvalidSettings(f"The key {error}; nothing was stored.") from None
+        if not checked:
+            raise InvalidSettings("The key is empty; nothing was stored.")
+        target = self.home / FILE
+        document = {**_from_file(target), "api_key": checked}
+        write_whole(target, json.dumps(document, indent=2).encode(), mode=0o600)
+        return target
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            document = json.loads(file.read(_MOST_BYTES))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"The settings file {path} cannot be read: {type(error).__name__}. It holds one JSON object."
+        ) from None
+    if not isinstance(document, dict):
+        raise InvalidSettings(f"The settings file {path} holds no JSON object.")
+    return document
+
+
+def _in_words(error: ValidationError, path: Path) -> str:
+    lines = []
+    for fault in error.errors(include_input=False, include_url=False):
+        name = str(fault["loc"][0])
+        variable = ENVIRONMENT.get(name)
+        place = f"{variable} (or {name} in {path})" if variable else f"{name} in {path}"
+        lines.append(f"  - {place}: {fault['msg'].removeprefix('Value error, ')}")
+    return "Settings that cannot be used:\n" + "\n".join(lines)

@@ -1,0 +1,54 @@
+"""Where the images are: each file under the SHA-256 of its bytes, the very bytes that the service sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from .errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ImageStore:
+    """A folder of files named by their content. Putting the same bytes twice keeps one file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, sha256: str, extension: str) -> Path:
+        """Return where the file of this digest stands, or would stand."""
+        return self.folder / sha256[:2] / f"{sha256}{extension}"
+
+    def put(self, data: bytes, extension: str) -> tuple[str, Path]:
+        """Keep these bytes; return their SHA-256 and their file. Raises StorageError."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        target = self.path(sha256, extension)
+        try:
+            if not target.is_file() or target.stat().st_size != len(data):
+                write_whole(target, data)
+        except OSError as error:
+            raise StorageError(f"The image cannot be written to {target.parent}: {error.strerror or error}.") from error
+        return sha256, target
+
+
+def write_whole(target: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file so that it is there whole or not at all: a temporary name, synced to disk, then renamed.
+
+    Raises OSError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)  # noqa: PTH101 - a name from mkstemp, not a path to reason about
+        os.replace(name, target)  # noqa: PTH105 - likewise
+    except OSError:
+        os.unlink(name)  # noqa: PTH108 - likewise
+        raise

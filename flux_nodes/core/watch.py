@@ -1,0 +1,190 @@
+"""Follows any number of tasks with few requests, and yields each as it moves.
+
+One loop polls for all followers of a process: tasks that are due together travel in one `/fetch-many`. Every
+transient fault is ridden out; only the deadline, or a refusal that no repetition mends, ends a wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .client import MOST_IDS
+from .errors import KeyRefused, MissingKey, ServiceRefused, ServiceUnreachable, TooManyRequests
+from .task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+
+    from .client import ApiframeClient
+
+_PASSING = (ServiceUnreachable, TooManyRequests)
+_Delivery = Task | BaseException
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often to ask, in seconds: the first interval, its growth with the time waited, and the longest."""
+
+    first: float = 0.5
+    share: float = 0.1
+    longest: float = 5.0
+
+    def interval(self, waited: float) -> float:
+        """Return the seconds until the next question after `waited` seconds.
+
+        A task that took long so far is asked for less often.
+        """
+        return min(self.longest, max(self.first, waited * self.share))
+
+
+@dataclass
+class _Watched:
+    """A task under watch: since when, when to ask next, what was said last, and who wants to know."""
+
+    since: float
+    due: float
+    interval: float
+    last: Task | None = None
+    listeners: list[asyncio.Queue[_Delivery]] = field(default_factory=list)
+
+    def tell(self, news: _Delivery) -> None:
+        for queue in self.listeners:
+            queue.put_nowait(news)
+
+
+class Watcher:
+    """Watches tasks through one client. Bound to the event loop it is first used in."""
+
+    def __init__(self, client: ApiframeClient, *, pace: Pace | None = None) -> None:
+        self._client = client
+        self._pace = pace or Pace()
+        self._watched: dict[str, _Watched] = {}
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    async def follow(self, task_ids: Iterable[str], *, seconds: float | None = None) -> AsyncGenerator[Task, None]:
+        """Yield each task whenever it has moved, until all have ended.
+
+        Raises TimeoutError after `seconds`, and KeyRefused, MissingKey or ServiceRefused when asking is of no use.
+        """
+        ids = set(task_ids)
+        queue: asyncio.Queue[_Delivery] = asyncio.Queue()
+        clock = asyncio.get_running_loop().time
+        until = None if seconds is None else clock() + seconds
+        self._listen(ids, queue)
+        try:
+            while ids:
+                news = await _next(queue, None if until is None else until - clock())
+                if not isinstance(news, Task):
+                    raise news
+                yield news
+                if news.ended:
+                    ids.discard(news.task_id)
+        finally:
+            self._forget(queue)
+
+    async def aclose(self) -> None:
+        """Stop asking."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+            self._loop = None
+
+    def _listen(self, ids: Iterable[str], queue: asyncio.Queue[_Delivery]) -> None:
+        now = asyncio.get_running_loop().time()
+        for task_id in ids:
+            watched = self._watched.setdefault(task_id, _Watched(since=now, due=now, interval=self._pace.first))
+            watched.listeners.append(queue)
+            if watched.last is not None:
+                queue.put_nowait(watched.last)
+        self._wake.set()
+        if self._loop is None or self._loop.done():
+            self._loop = asyncio.create_task(self._ask_on())
+            self._loop.add_done_callback(self._ended)
+
+    def _ended(self, loop: asyncio.Task[None]) -> None:
+        """Pass on what ended the loop, or its followers would wait for ever."""
+        error = asyncio.CancelledError() if loop.cancelled() else loop.exception()
+        if error is not None:
+            self._tell_all(list(self._watched), error)
+
+    def _forget(self, queue: asyncio.Queue[_Delivery]) -> None:
+        for task_id, watched in list(self._watched.items()):
+            if queue in watched.listeners:
+                watched.listeners.remove(queue)
+            if not watched.listeners:
+                del self._watched[task_id]
+        self._wake.set()
+
+    async def _ask_on(self) -> None:
+        while self._watched:
+            self._wake.clear()
+            due = self._due()
+            if due:
+                await asyncio.gather(*(self._ask(due[at : at + MOST_IDS]) for at in range(0, len(due), MOST_IDS)))
+            else:
+                await self._rest()
+
+    def _due(self) -> list[str]:
+        """Return the tasks to ask for now: if one is due, those that would be soon come along in its request."""
+        now = asyncio.get_running_loop().time()
+        if all(watched.due > now for watched in self._watched.values()):
+            return []
+        return [task_id for task_id, watched in self._watched.items() if watched.due - watched.interval / 2 <= now]
+
+    async def _rest(self) -> None:
+        now = asyncio.get_running_loop().time()
+        soonest = min(watched.due for watched in self._watched.values())
+        try:
+            await asyncio.wait_for(self._wake.wait(), max(0.0, soonest - now))
+        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+            return
+
+    async def _ask(self, ids: Sequence[str]) -> None:
+        try:
+            tasks = await self._client.fetch_many(ids)
+        except _PASSING:
+            tasks = []
+        except (KeyRefused, MissingKey) as error:
+            return self._tell_all(ids, error)
+        except ServiceRefused as error:
+            if len(ids) == 1:
+                return self._tell_all(ids, error)
+            # One bad id must not hide its neighbours: ask for each alone.
+            await asyncio.gather(*(self._ask([task_id]) for task_id in ids))
+            return None
+        told = {task.task_id: task for task in tasks}
+        for task_id in ids:
+            self._take(task_id, told.get(task_id))
+        if len(ids) > 1 and told:
+            await asyncio.gather(*(self._ask([task_id]) for task_id in ids if task_id not in told))
+        return None
+
+    def _tell_all(self, ids: Sequence[str], error: BaseException) -> None:
+        for task_id in ids:
+            watched = self._watched.pop(task_id, None)
+            if watched is not None:
+                watched.tell(error)
+
+    def _take(self, task_id: str, task: Task | None) -> None:
+        watched = self._watched.get(task_id)
+        if watched is None:
+            return
+        now = asyncio.get_running_loop().time()
+        watched.interval = self._pace.interval(now - watched.since)
+        watched.due = now + watched.interval
+        if task is None or task == watched.last:
+            return
+        watched.last = task
+        watched.tell(task)
+        if task.ended:
+            del self._watched[task_id]
+
+
+async def _next(queue: asyncio.Queue[_Delivery], seconds: float | None) -> _Delivery:
+    try:
+        return await asyncio.wait_for(queue.get(), seconds)
+    except asyncio.TimeoutError as error:
+        raise TimeoutError from error

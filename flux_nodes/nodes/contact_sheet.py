@@ -1,0 +1,181 @@
+"""The node that puts images side by side, each with its label."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .face import Context, Input, Node, Output, Result, Step
+from .imagine import CATEGORY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator, Sequence
+
+    from PIL import Image, ImageDraw, ImageFont
+
+    from ..core.images import Array
+
+SOCKETS = 10
+_GAP = 24
+_PAPER = (24, 24, 27)
+_INK = (228, 228, 231)
+
+
+async def contact_sheet(
+    _context: Context, *, labels: str = "", title: str = "", columns: int = 0, cell: int = 512, **images: Array
+) -> AsyncGenerator[Step, None]:
+    """Lay images out on one sheet: a cell for every image of every batch, and one line of `labels` for each."""
+    pictures = [picture for name in sorted(images, key=_number) for picture in images[name]]
+    if not pictures:
+        from ..core.errors import Fault, InvalidRequest
+
+        raise InvalidRequest([Fault("image_1", "no image is linked", "one to ten images or batches")])
+    sheet = await asyncio.to_thread(_sheet, pictures, labels.splitlines(), title.strip(), columns, cell)
+    yield Result((sheet,), text=f"{len(pictures)} images")
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where things stand on the sheet, in pixels: `columns` cells of `cell` pixels side, lines of `line` pixels."""
+
+    count: int
+    columns: int
+    cell_width: int
+    cell_height: int
+    line: int
+    labelled: bool
+    titled: bool
+
+    @property
+    def top(self) -> int:
+        return _GAP + (round(self.line * 1.6) if self.titled else 0)
+
+    @property
+    def pitch(self) -> int:
+        return self.cell_height + _GAP + (self.line if self.labelled else 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        rows = math.ceil(self.count / self.columns)
+        return _GAP + self.columns * (self.cell_width + _GAP), self.top + rows * self.pitch
+
+    def cells(self) -> Iterator[tuple[int, int]]:
+        for at in range(self.count):
+            row, column = divmod(at, self.columns)
+            yield _GAP + column * (self.cell_width + _GAP), self.top + row * self.pitch
+
+
+def _layout(sizes: Sequence[tuple[int, int]], labels: Sequence[str], title: str, columns: int, cell: int) -> _Layout:
+    return _Layout(
+        count=len(sizes),
+        columns=min(columns or math.ceil(math.sqrt(len(sizes))), len(sizes)),
+        cell_width=max(width for width, _ in sizes),
+        cell_height=max(height for _, height in sizes),
+        line=max(20, cell // 14),
+        labelled=any(label.strip() for label in labels),
+        titled=bool(title),
+    )
+
+
+def _sheet(arrays: Sequence[Array], labels: Sequence[str], title: str, columns: int, cell: int) -> Array:
+    """Draw the sheet as [1, H, W, 3]. Blocks: resizing takes milliseconds an image."""
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    pictures = [_fitted(array, cell) for array in arrays]
+    layout = _layout([picture.size for picture in pictures], labels, title, columns, cell)
+    sheet = Image.new("RGB", layout.size, _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        font = ImageFont.load_default(layout.line * 0.9)
+        draw.text((_GAP, _GAP // 2), _shortened(title, font, layout.size[0] - 2 * _GAP), _INK, font=font)
+    font = ImageFont.load_default(layout.line * 0.62)
+    for picture, (x, y), at in zip(pictures, layout.cells(), range(len(pictures)), strict=True):
+        sheet.paste(picture, (x + (layout.cell_width - picture.width) // 2, y), picture)
+        if at < len(labels):
+            _label(draw, labels[at], font, x, y, layout)
+    scaled: Array = np.asarray(sheet, dtype=np.uint8)[None] * np.float32(1 / 255)
+    return scaled
+
+
+def _fitted(array: Array, cell: int) -> Image.Image:
+    from PIL import Image
+
+    from ..core.images import picture
+
+    image = picture(array).convert("RGBA")
+    scale = cell / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _label(draw: ImageDraw.ImageDraw, words: str, font: Any, x: int, y: int, layout: _Layout) -> None:
+    text = _shortened(words.strip(), font, layout.cell_width)
+    place = (x + layout.cell_width / 2, y + layout.cell_height + layout.line / 2 + 2)
+    draw.text(place, text, _INK, font=font, anchor="mm")
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """Cut text to a width, ending in an ellipsis."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+CONTACT_SHEET = Node(
+    id="FluxContactSheet",
+    label="Contact Sheet",
+    category=CATEGORY,
+    description="Puts images side by side on one sheet, each with its label.",
+    inputs=(
+        Input(
+            name="labels",
+            type="STRING",
+            label="Labels",
+            tooltip="One label a line, in the order of the images.",
+            default="",
+            multiline=True,
+        ),
+        Input(name="title", type="STRING", label="Title", tooltip="A line above the images.", default=""),
+        Input(
+            name="columns",
+            type="INT",
+            label="Columns",
+            tooltip="Images in a row; 0 makes the sheet about square.",
+            default=0,
+            minimum=0,
+            maximum=100,
+        ),
+        Input(
+            name="cell",
+            type="INT",
+            label="Cell",
+            tooltip="The longer side of each image on the sheet, in pixels.",
+            default=512,
+            minimum=64,
+            maximum=2048,
+            step=32,
+        ),
+        *(
+            Input(
+                name=f"image_{number}",
+                type="IMAGE",
+                label=f"Image {number}",
+                tooltip="An image, or a batch of images.",
+                optional=True,
+            )
+            for number in range(1, SOCKETS + 1)
+        ),
+    ),
+    outputs=(Output(name="sheet", type="IMAGE", label="Sheet", tooltip="The sheet with all images."),),
+    run=contact_sheet,
+    search=("grid", "collage", "compare", "montage", "labels", "side by side"),
+)

@@ -1,0 +1,115 @@
+"""The face of a node: what it takes, what it gives and how it runs, said once for every host.
+
+A node is an async generator function. It yields a `Generation` whenever the one it waits for has moved, and last of
+all a `Result`. A host (ComfyUI, the headless runner) shows the former and passes the latter on. An IMAGE is a numpy
+array, float32, [B, H, W, C], values 0..1, C 3 or 4; a MASK is one of float32, [B, H, W], 1 where the image is masked
+out; a FLUX_TASK is the id of a generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from ..core.errors import Fault
+    from ..core.generation import Generation
+    from ..core.generations import Generations
+
+Type = Literal["STRING", "INT", "FLOAT", "BOOLEAN", "COMBO", "IMAGE", "MASK", "FLUX_TASK"]
+"""The types that travel along the links of a graph, as ComfyUI spells them."""
+
+WIDGET_TYPES: frozenset[str] = frozenset({"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO"})
+"""Types that a person can type in; the others only come along a link."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One input of a node.
+
+    `optional` ones may be left out; `seed_control` asks for the host's fixed/increment/randomize control.
+    """
+
+    name: str
+    type: Type
+    label: str
+    tooltip: str
+    default: str | int | float | bool | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    multiline: bool = False
+    advanced: bool = False
+    slider: bool = False
+    seed_control: bool = False
+
+    @property
+    def is_widget(self) -> bool:
+        """Whether it has a value of its own when nothing is linked to it."""
+        return self.type in WIDGET_TYPES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One output of a node."""
+
+    name: str
+    type: Type
+    label: str
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a node gives: one value for each output, in order, and words that a host may show on the node."""
+
+    values: tuple[Any, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a host lends a node for one run."""
+
+    generations: Generations
+
+
+Step: TypeAlias = "Generation | Result"
+"""What a node yields: how far the generation it waits for has come, and last of all its result."""
+
+Run = Callable[..., AsyncGenerator[Step, None]]
+"""`run(context, **inputs)`: an input that is optional and neither linked nor set is not given."""
+
+Check: TypeAlias = "Callable[[Mapping[str, Any]], Sequence[Fault]]"
+"""`check(inputs)`: what is wrong with values before anything runs; each fault's `where` is the name of an input.
+
+It is given the values that are known by then and that suit their own input; one that a link brings only later is absent.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node: its face and its function.
+
+    `volatile` ones give something new at each run, so a host must not keep their result; `check` finds faults in the
+    inputs that are known before anything runs.
+    """
+
+    id: str
+    label: str
+    category: str
+    description: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    run: Run
+    is_output: bool = False
+    volatile: bool = False
+    check: Check | None = None
+    search: tuple[str, ...] = ()
+
+    def input(self, name: str) -> Input | None:
+        """Return the input of this name, or None."""
+        return next((item for item in self.inputs if item.name == name), None)

@@ -1,0 +1,118 @@
+"""From the catalog to the inputs of a node, and from the values of those inputs back to a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.catalog import DEFAULT_MODEL, PARAMETERS, Parameter, guide_in_words, models_in_words, parameter
+from .face import Input, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..core.errors import Fault
+    from ..core.images import Array
+    from ..core.request import ImagineRequest
+
+_TYPES: dict[str, Type] = {
+    "text": "STRING",
+    "integer": "INT",
+    "number": "FLOAT",
+    "boolean": "BOOLEAN",
+    "ratio": "STRING",
+    "image": "IMAGE",
+}
+
+_PICTURE = tuple(item for item in PARAMETERS if item.group == "picture")
+"""What a node offers. How a result is delivered is the host's business, and a secret has no place in a graph."""
+
+
+def inputs() -> tuple[Input, ...]:
+    """Make the inputs of a generating node, in the catalog's order."""
+    return tuple(_input(item) for item in _PICTURE)
+
+
+def _input(item: Parameter) -> Input:
+    guide = item.guide
+    return Input(
+        name=item.name,
+        type="COMBO" if item.choices else _TYPES[item.kind],
+        label=item.label,
+        tooltip=tooltip(item),
+        default=_default(item),
+        minimum=_bound(item.minimum, guide.minimum, guide.unset, min),
+        maximum=_bound(item.maximum, guide.maximum, guide.unset, max),
+        step=guide.step,
+        choices=item.choices,
+        optional=item.kind == "image",
+        multiline=item.name == "prompt",
+        advanced=item.advanced,
+        slider=item.kind == "number" and item.minimum is not None,
+        seed_control=item.name == "seed",
+    )
+
+
+def tooltip(item: Parameter) -> str:
+    """Say what a parameter does, which models take it, and what is usual."""
+    only = "" if item.universal else f"Only with {models_in_words(item)}; not sent to the others."
+    unset = f"{item.guide.unset} leaves it to the model." if item.guide.unset is not None else ""
+    return " ".join(words for words in (item.description, only, guide_in_words(item), unset) if words)
+
+
+def _default(item: Parameter) -> str | int | float | bool | None:
+    if item.name == "model":
+        return DEFAULT_MODEL
+    if item.kind == "text":
+        return ""
+    for value in (item.default, item.guide.unset, item.guide.default):
+        if value is not None:
+            return value
+    return None
+
+
+def _bound(stated: float | None, usual: float | None, unset: Any, widest: Any) -> float | None:
+    bound = usual if stated is None else stated
+    return bound if bound is None or unset is None else float(widest(bound, unset))
+
+
+def request(values: Mapping[str, Any], *, image_prompt: Array | None = None) -> ImagineRequest:
+    """Make the request that these inputs mean; encoding an image prompt makes this slow. Raises InvalidRequest.
+
+    A widget always holds a value. One that the chosen model does not take is left out, and so is one that says "the
+    model's own".
+    """
+    from ..core.request import ImagineRequest  # pydantic and the image libraries wait until a graph runs
+
+    image = None if image_prompt is None else _image(image_prompt)
+    return ImagineRequest(**_sendable(values), image_prompt=image)
+
+
+def faults(values: Mapping[str, Any]) -> Sequence[Fault]:
+    """Find what is wrong with the inputs that are known before a graph runs; those that come along a link are not."""
+    from ..core.errors import InvalidRequest
+
+    known = {"model": DEFAULT_MODEL, "prompt": "(comes along a link)", **values}
+    try:
+        request({name: value for name, value in known.items() if name != "image_prompt"})
+    except InvalidRequest as error:
+        return error.faults
+    return ()
+
+
+def _sendable(values: Mapping[str, Any]) -> dict[str, Any]:
+    model = str(values.get("model"))
+    return {name: value for name, value in values.items() if _is_sent(parameter(name), value, model)}
+
+
+def _is_sent(item: Parameter, value: Any, model: str) -> bool:
+    unset = item.guide.unset
+    return item.taken_by(model) and not (unset is not None and value == unset) if not item.required else True
+
+
+def _image(array: Array) -> bytes:
+    from ..core.errors import Fault, InvalidRequest
+    from ..core.images import image_prompt
+
+    if len(array) != 1:
+        raise InvalidRequest([Fault("image_prompt", f"is a batch of {len(array)} images", "one image")])
+    return image_prompt(array[0])

@@ -1,0 +1,107 @@
+"""Real hosts as fixtures. A host that is not installed fails its tests; it never skips them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.hosts import pack, places
+from tests.hosts.comfyui import Comfyui
+from tests.hosts.frontend import Frontend, started_browser
+from tests.hosts.inspector import Inspector
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.hosts.places import Host
+
+StartComfyui = Callable[[Mapping[str, str]], Comfyui]
+OpenFrontend = Callable[[Comfyui], Frontend]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of this folder's tests."""
+    config.addinivalue_line("markers", "host: needs a real host: ComfyUI, a browser, or the MCP Inspector")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, so that `-m "not host"` leaves them out."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker("host")
+
+
+@pytest.fixture(scope="session")
+def pack_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give this repository as a clone of it would be."""
+    copy = tmp_path_factory.mktemp("pack") / pack.NAME
+    pack.copy_clone(places.ROOT, copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def comfyui(pack_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfyui]:
+    """Start a ComfyUI without any key, for all tests that need no other."""
+    _demand("comfyui")
+    server = Comfyui(tmp_path_factory.mktemp("comfyui"), pack_copy, {})
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def start_comfyui(pack_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartComfyui]:
+    """Start a ComfyUI whose environment holds what is given; it runs until the module's last test is done."""
+    _demand("comfyui")
+    with ExitStack() as servers:
+
+        def start(environment: Mapping[str, str]) -> Comfyui:
+            server = Comfyui(tmp_path_factory.mktemp("comfyui"), pack_copy, environment)
+            servers.callback(server.stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium for one module, whose tests must all be sync: while it runs, no async test can."""
+    _demand("browser")
+    with started_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def open_frontend(browser: Browser) -> Iterator[OpenFrontend]:
+    """Open the frontend of a ComfyUI, with no memory of earlier visits."""
+    with ExitStack() as visits:
+
+        def visit(server: Comfyui) -> Frontend:
+            context = visits.enter_context(browser.new_context(viewport={"width": 1600, "height": 1000}))
+            return Frontend(context.new_page(), server)
+
+        yield visit
+
+
+@pytest.fixture
+def comfyui_page(open_frontend: OpenFrontend, comfyui: Comfyui) -> Frontend:
+    """Open the frontend of the ComfyUI without any key."""
+    return open_frontend(comfyui)
+
+
+@pytest.fixture(scope="session")
+def inspector(tmp_path_factory: pytest.TempPathFactory) -> Inspector:
+    """Give the MCP Inspector."""
+    _demand("inspector")
+    return Inspector(tmp_path_factory.mktemp("inspector"))
+
+
+def _demand(host: Host) -> None:
+    if not places.is_installed(host):
+        pytest.fail(f"{host} is not installed as these tests need it; install it by `{places.COMMAND}`", pytrace=False)

