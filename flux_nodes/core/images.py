@@ -59,6 +59,8 @@ _EXTENSIONS = {
 def _open(data: bytes) -> Image.Image:
     """Open a file and decode every pixel of its first frame, or raise InvalidImage."""
     try:
+        # Pillow calls a PNG whole as soon as its pixels are; verify reads every checksum up to the end mark.
+        Image.open(io.BytesIO(data), formats=FORMATS).verify()
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise InvalidImage(f"{image.width}×{image.height} pixels are more than the {MAX_PIXELS:,} allowed")

@@ -86,7 +86,7 @@ Run = Callable[..., AsyncGenerator[Step, None]]
 Check: TypeAlias = "Callable[[Mapping[str, Any]], Sequence[Fault]]"
 """`check(inputs)`: what is wrong with values before anything runs; each fault's `where` is the name of an input.
 
-It is given the values that are known by then and that suit their own input; one that a link brings only later is absent.
+It is given the values that are known by then and that suit their own input; one that a link brings is absent.
 """
 
 

@@ -88,6 +88,7 @@ SUBMIT = Node(
     outputs=(_TASK, _ID),
     run=submit,
     check=fields.faults,
+    is_output=True,  # a graph may do nothing but submit: the id on the node is what it is for
     search=("queue", "async", "background", "start", "flux", "apiframe"),
 )
 

@@ -1,0 +1,64 @@
+"""What every room's tests start from: a sandbox served over real HTTP, and a home of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flux_nodes.core import Generations, Settings
+from flux_nodes.sandbox import Sandbox, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the developer's own key, home and proxies out of every test."""
+    for name in (
+        "APIFRAME_API_KEY",
+        "APIFRAME_BASE_URL",
+        "FLUX_NODES_JOURNAL",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("FLUX_NODES_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox whose tasks are finished when they are first asked for."""
+    made = Sandbox(seconds=0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def url(sandbox: Sandbox) -> Iterator[str]:
+    """Where the sandbox is served."""
+    with serving(sandbox) as server:
+        yield server.url
+
+
+@pytest.fixture
+def settings(url: str, tmp_path: Path) -> Settings:
+    """Settings that lead to the sandbox."""
+    return Settings.model_validate(
+        {"api_key": "sandbox", "base_url": url, "home": tmp_path / "home", "first_poll": 0.02, "timeout": 20}
+    )
+
+
+@pytest.fixture
+async def generations(settings: Settings) -> AsyncIterator[Generations]:
+    async with Generations.open(settings, door="test") as opened:
+        yield opened
