@@ -33,20 +33,19 @@ async def _submitted(context: Context, values: Mapping[str, Any], image_prompt: 
     return await context.generations.start(request)
 
 
-async def _collected(context: Context, id_: str) -> AsyncGenerator[Step, None]:
-    """Follow a generation, yielding each move and last of all its image and id."""
-    last = await context.generations.get(id_)
-    async for last in context.generations.follow(id_):
-        yield last
-    image = await context.generations.array(last)
-    yield Result((image, last.id), text=f"{last.model} {last.width}×{last.height} · {last.id}")
+async def _image(context: Context, generation: Generation) -> Result:
+    image = await context.generations.array(generation)
+    text = f"{generation.model} {generation.width}×{generation.height} · {generation.id}"
+    return Result((image,), text=text)
 
 
 async def imagine(context: Context, *, image_prompt: Array | None = None, **values: Any) -> AsyncGenerator[Step, None]:
     """Generate an image and wait for it. Raises what `Generations.start` and `Generations.follow` raise."""
-    started = await _submitted(context, values, image_prompt)
-    async for step in _collected(context, started.id):
-        yield step
+    started = last = await _submitted(context, values, image_prompt)
+    async for last in context.generations.follow(started.id):
+        yield last
+    image = await _image(context, last)
+    yield Result((*image.values, last.id), text=image.text)
 
 
 async def submit(context: Context, *, image_prompt: Array | None = None, **values: Any) -> AsyncGenerator[Step, None]:
@@ -63,8 +62,10 @@ async def fetch(context: Context, *, task: str | None = None, generation_id: str
         from ..core.errors import Fault, InvalidRequest
 
         raise InvalidRequest([Fault("task", "nothing is linked, and generation_id is empty", "one of the two")])
-    async for step in _collected(context, wanted):
-        yield step
+    known = last = await context.generations.get(wanted)
+    async for last in context.generations.follow(known.id):
+        yield last
+    yield await _image(context, last)
 
 
 IMAGINE = Node(
@@ -113,7 +114,7 @@ FETCH = Node(
             optional=True,
         ),
     ),
-    outputs=(_IMAGE, _ID),
+    outputs=(_IMAGE,),
     run=fetch,
     search=("collect", "resume", "result", "wait", "load generation", "flux", "apiframe"),
 )
