@@ -42,6 +42,7 @@ class Comfyui:
 
     def __init__(self, base: Path, pack_copy: Path, environment: Mapping[str, str]) -> None:
         self.base = base
+        self.environment = dict(environment)
         self.port = _free_port()
         _furnish(base, pack_copy)
         self._process = subprocess.Popen(
