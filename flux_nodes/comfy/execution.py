@@ -52,6 +52,7 @@ async def _result(node: Node, values: dict[str, Any]) -> Result:
     ):
         async for step in steps:
             if isinstance(step, Result):
+                _say(step.text)
                 return step
             await _show(step)
     raise RuntimeError(f"{node.id} ended without a result")
@@ -74,15 +75,25 @@ async def _show(generation: Generation) -> None:
         await ComfyAPI.Execution().set_progress(generation.percentage, 100)
 
 
+def _say(text: str) -> None:
+    """Write words under the node that runs."""
+    from comfy_execution.utils import get_executing_context
+    from server import PromptServer
+
+    running = get_executing_context()
+    if text and running is not None:
+        PromptServer.instance.send_progress_text(text, running.node_id)
+
+
 def _output(node: Node, result: Result) -> Any:
-    from comfy_api.latest import io, ui
+    from comfy_api.latest import io
 
     values = [
         _tensor(value) if output.type == "IMAGE" else value
         for output, value in zip(node.outputs, result.values, strict=True)
     ]
-    shown = ui.PreviewText(result.text) if node.is_output and result.text else None
-    return io.NodeOutput(*values, ui=shown)
+    # In the history too, where a script that drives ComfyUI finds it.
+    return io.NodeOutput(*values, ui={"text": [result.text]} if node.is_output else None)
 
 
 def _tensor(array: Any) -> Any:
