@@ -94,8 +94,8 @@ It is given the values that are known by then and that suit their own input; one
 class Node:
     """A node: its face and its function.
 
-    `volatile` ones give something new at each run, so a host must not keep their result; `check` finds faults in the
-    inputs that are known before anything runs.
+    `paid` ones start something that costs; `volatile` ones give something new at each run, so a host must not keep
+    their result; `check` finds faults in the inputs that are known before anything runs.
     """
 
     id: str
@@ -107,6 +107,7 @@ class Node:
     run: Run
     is_output: bool = False
     volatile: bool = False
+    paid: bool = False
     check: Check | None = None
     search: tuple[str, ...] = ()
 

@@ -34,14 +34,15 @@ def inputs() -> tuple[Input, ...]:
 
 def _input(item: Parameter) -> Input:
     guide = item.guide
+    numeric = item.kind in {"integer", "number"}
     return Input(
         name=item.name,
         type="COMBO" if item.choices else _TYPES[item.kind],
         label=item.label,
         tooltip=tooltip(item),
         default=_default(item),
-        minimum=_bound(item.minimum, guide.minimum, guide.unset, min),
-        maximum=_bound(item.maximum, guide.maximum, guide.unset, max),
+        minimum=_bound(item.minimum, guide.minimum, guide.unset, min) if numeric else None,
+        maximum=_bound(item.maximum, guide.maximum, guide.unset, max) if numeric else None,
         step=guide.step,
         choices=item.choices,
         optional=item.kind == "image",

@@ -76,6 +76,7 @@ IMAGINE = Node(
     inputs=fields.inputs(),
     outputs=(_IMAGE, _ID),
     run=imagine,
+    paid=True,
     check=fields.faults,
     search=("text to image", "txt2img", "image to image", "img2img", "flux", "apiframe", "generate", "prompt"),
 )
@@ -88,6 +89,7 @@ SUBMIT = Node(
     inputs=fields.inputs(),
     outputs=(_TASK, _ID),
     run=submit,
+    paid=True,
     check=fields.faults,
     is_output=True,  # a graph may do nothing but submit: the id on the node is what it is for
     search=("queue", "async", "background", "start", "flux", "apiframe"),

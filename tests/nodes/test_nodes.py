@@ -7,7 +7,7 @@ import pytest
 
 from flux_nodes.core.catalog import DEFAULT_MODEL, MODEL_NAMES, PARAMETERS, parameter
 from flux_nodes.core.errors import GenerationFailed, InvalidRequest, UnknownGeneration
-from flux_nodes.nodes import NODES, Context, Node, Result
+from flux_nodes.nodes import NODES, Context, Input, Node, Output, Result
 from flux_nodes.nodes.fields import request
 from flux_nodes.sandbox import Fault
 
@@ -44,7 +44,7 @@ def test_the_nodes_are_those_of_the_house() -> None:
 
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.id)
 def test_every_input_and_output_explains_itself_and_no_name_is_used_twice(node: Node) -> None:
-    places = [*node.inputs, *node.outputs]
+    places: list[Input | Output] = [*node.inputs, *node.outputs]
     assert all(place.label and place.tooltip for place in places)
     assert len({place.name for place in places}) == len(places)
     assert node.description

@@ -1,0 +1,73 @@
+"""ComfyUI-style graphs without ComfyUI: read, check, change, convert and run saved workflows.
+
+Its public names are these; each is loaded when it is first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .checking import check, require
+    from .events import Event, Failed, Files, Finished, NodeFailed, Progress, Saved, SavedFile, Started
+    from .link import Link
+    from .places import Folders
+    from .read import read_workflow
+    from .registry import Registry
+    from .running import run
+    from .setting import Setting
+    from .stock import stock_nodes
+    from .workflow import Workflow, WorkflowNode
+
+__all__ = [
+    "Event",
+    "Failed",
+    "Files",
+    "Finished",
+    "Folders",
+    "Link",
+    "NodeFailed",
+    "Progress",
+    "Registry",
+    "Saved",
+    "SavedFile",
+    "Setting",
+    "Started",
+    "Workflow",
+    "WorkflowNode",
+    "check",
+    "read_workflow",
+    "require",
+    "run",
+    "stock_nodes",
+]
+
+_HOMES = {
+    "Event": "events",
+    "Failed": "events",
+    "Files": "events",
+    "Finished": "events",
+    "Folders": "places",
+    "Link": "link",
+    "NodeFailed": "events",
+    "Progress": "events",
+    "Registry": "registry",
+    "Saved": "events",
+    "SavedFile": "events",
+    "Setting": "setting",
+    "Started": "events",
+    "Workflow": "workflow",
+    "WorkflowNode": "workflow",
+    "check": "checking",
+    "read_workflow": "read",
+    "require": "checking",
+    "run": "running",
+    "stock_nodes": "stock",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

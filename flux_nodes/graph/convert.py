@@ -1,0 +1,85 @@
+"""From the drawing that ComfyUI's frontend saves to the nodes that run, as the frontend itself does when it queues.
+
+Muted nodes fall away and so do the links to them; bypassed ones hand on what they are given; notes, reroutes and
+primitives are the frontend's own. A node that the registry does not know is kept, as far as it can be read.
+A subgraph that is muted or bypassed takes its nodes with it, wherever it stands: so the frontend means it (its pull
+request 8494), though versions before 2026 run them, and later ones still do for a subgraph inside another.
+Tokens in file names (%date:…%, %Node.input%) are left for the node that saves: values may change before it runs.
+Source: ComfyUI frontend, `executionUtil.ts` (graphToPrompt).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .drawing import read_drawing
+from .flatten import flatten
+from .follow import follow
+from .link import Link
+from .widgets import Held, held
+from .workflow import Workflow, WorkflowNode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .flatten import Flat, Spot
+    from .link import Home, Json
+    from .registry import Registry
+
+
+def convert(ui: Mapping[str, Json], registry: Registry) -> Workflow:
+    """Make a workflow of a drawing. Raises InvalidWorkflow when the drawing cannot be made out."""
+    flat = flatten(read_drawing(ui), registry)
+    running = [spot for spot in flat.spots.values() if spot.runs]
+    values = {spot.id: _values(spot, flat, registry) for spot in running}
+    homes = {
+        (node_id, name): value.homes
+        for node_id, inputs in values.items()
+        for name, value in inputs.items()
+        if isinstance(value, Held) and value.homes
+    }
+    return Workflow(nodes={spot.id: _node(spot, values, registry) for spot in running}, ui=ui, homes=homes)
+
+
+def _values(spot: Spot, flat: Flat, registry: Registry) -> dict[str, Link | Held]:
+    values: dict[str, Link | Held] = dict(held(spot.drawn, registry.get(spot.drawn.type)))
+    values |= {name: flat.given[spot.id, name] for name in values if (spot.id, name) in flat.given}
+    for index, slot in enumerate(spot.slots):
+        source = follow(flat.spots, spot, index)
+        if source is not None:
+            values[slot.name] = source
+    return values
+
+
+def _node(spot: Spot, values: Mapping[str, Mapping[str, Link | Held]], registry: Registry) -> WorkflowNode:
+    face = registry.get(spot.drawn.type)
+    inputs = {
+        name: value if isinstance(value, Link) else _literal(value)
+        for name, value in values[spot.id].items()
+        if not isinstance(value, Link) or value.node in values
+    }
+    return WorkflowNode(
+        id=spot.id,
+        class_type=spot.drawn.type,
+        title=spot.drawn.title or (face.label if face else spot.drawn.type),
+        inputs=inputs,
+        alias=spot.drawn.alias or spot.drawn.type,
+    )
+
+
+def _literal(value: Held) -> Json:
+    inner = value.value
+    return inner["__value__"] if isinstance(inner, dict) and "__value__" in inner else inner
+
+
+def homes_of(
+    ui: Mapping[str, Json], nodes: Mapping[str, WorkflowNode], registry: Registry
+) -> Mapping[tuple[str, str], tuple[Home, ...]]:
+    """Return where a drawing keeps the values of nodes that were saved beside it; only those that agree with it."""
+    drawn = convert(ui, registry)
+    agreeing = {
+        node_id
+        for node_id, node in nodes.items()
+        if node_id in drawn.nodes and drawn.nodes[node_id].class_type == node.class_type
+    }
+    return {place: homes for place, homes in drawn.homes.items() if place[0] in agreeing}

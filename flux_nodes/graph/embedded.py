@@ -1,0 +1,93 @@
+"""The workflow inside an image file, as ComfyUI writes it there.
+
+PNG: text chunks `prompt` and `workflow` (nodes.py, SaveImage; an animated PNG keeps them in `comf` chunks). WebP and
+JPEG: EXIF texts "prompt:{…}" and "workflow:{…}" (comfy_extras/nodes_images.py, SaveAnimatedWEBP).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAMES = ("prompt", "workflow")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_TEXT = 32 * 2**20
+"""A compressed text may unpack to this much."""
+
+
+def is_image(data: bytes) -> bool:
+    """Tell whether a file is of a kind that ComfyUI writes workflows into."""
+    return data.startswith((_PNG, b"\xff\xd8\xff")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+
+
+def texts(data: bytes) -> dict[str, str]:
+    """Return the `prompt` and `workflow` texts that an image file carries; a damaged file gives what comes before."""
+    pairs = _png_texts(data) if data.startswith(_PNG) else _exif_texts(data)
+    found: dict[str, str] = {}
+    for name, text in pairs:
+        if name in NAMES:
+            found.setdefault(name, text)
+    return found
+
+
+def _png_texts(data: bytes) -> Iterator[tuple[str, str]]:
+    for kind, body in _chunks(data):
+        name, _, rest = body.partition(b"\0")
+        text = _text(kind, rest)
+        if text is not None:
+            yield name.decode("latin-1"), _decoded(text)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        at += 12 + length
+
+
+def _text(kind: bytes, rest: bytes) -> bytes | None:
+    """Return the words of a text chunk, after its name (PNG specification, sections 11.3.3.2 to 11.3.3.4)."""
+    if kind in (b"tEXt", b"comf"):
+        return rest
+    if kind == b"zTXt":
+        return _unpacked(rest[1:])
+    if kind == b"iTXt":
+        words = rest[2:].split(b"\0", 2)[-1]
+        return _unpacked(words) if rest[:1] == b"\1" else words
+    return None
+
+
+def _unpacked(packed: bytes) -> bytes | None:
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(packed, _MOST_TEXT)
+    except zlib.error:
+        return None
+    return None if unpacker.unconsumed_tail else text
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def _exif_texts(data: bytes) -> Iterator[tuple[str, str]]:
+    import io
+
+    from PIL import Image  # only an image that is no PNG needs it
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("WEBP", "JPEG")) as image:
+            tags = dict(image.getexif())
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return
+    for value in tags.values():
+        if isinstance(value, str):
+            name, _, text = value.partition(":")
+            yield name.strip().lower(), text

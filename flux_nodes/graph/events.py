@@ -1,0 +1,102 @@
+"""What a run tells while it goes on, and the error that ends one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from ..core.errors import FluxNodesError
+from ..nodes.face import Context, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ..core.generation import Generation
+    from .workflow import Workflow, WorkflowNode
+
+Folder = Literal["input", "output", "temp"]
+"""The folders that files of a workflow are in, as ComfyUI names them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedFile:
+    """A file that a node wrote: where it is, and how ComfyUI tells it (folder, subfolder in it, name)."""
+
+    path: Path
+    folder: Folder
+    subfolder: str
+    filename: str
+
+
+@dataclass(frozen=True)
+class Files(Result):
+    """The result of a node that wrote files."""
+
+    files: tuple[SavedFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class GraphContext(Context):
+    """What the runner lends a node: as any host, and the workflow that runs, with the node's own id in it."""
+
+    workflow: Workflow
+    node_id: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """A node began."""
+
+    node: WorkflowNode
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The generation that a node waits for has moved."""
+
+    node: WorkflowNode
+    generation: Generation
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A node ended, with its result."""
+
+    node: WorkflowNode
+    result: Result
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A node wrote a file."""
+
+    node: WorkflowNode
+    file: SavedFile
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A node failed. Nodes that already run go on to their end; then the run raises NodeFailed."""
+
+    node: WorkflowNode
+    error: BaseException
+
+
+Event: TypeAlias = "Started | Progress | Finished | Saved | Failed"
+"""What `run` yields."""
+
+
+class NodeFailed(FluxNodesError):
+    """A node of a running workflow failed: `node` is the first one, `cause` what it raised, `failures` all of them."""
+
+    def __init__(self, failures: Sequence[Failed]) -> None:
+        self.failures = tuple(failures)
+        self.node = self.failures[0].node
+        self.cause = self.failures[0].error
+        super().__init__("\n".join(f"{failure.node}: {_words(failure.error)}" for failure in self.failures))
+
+
+def _words(error: BaseException) -> str:
+    """Return an error's own sentence; an error of another tree may be unreadable without its name."""
+    return str(error) if isinstance(error, FluxNodesError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,162 @@
+"""ComfyUI's LoadImage, SaveImage and PreviewImage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import Fault, InvalidImage, StorageError
+from ..nodes.face import Context, Input, Node, Output, Result, Step
+from .events import Files, GraphContext, SavedFile
+from .places import OutsideError, load, loadable, target, write_next
+from .stock_pixels import IMAGE, image_input
+from .tokens import replaced
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..core.images import Array
+    from .events import Folder
+    from .places import Folders
+    from .workflow import Workflow
+
+    Mask = NDArray[np.float32]
+
+_PREFIX = "ComfyUI"
+_UNMASKED = (1, 64, 64)
+"""The shape of the mask of an image without alpha."""
+
+
+def load_image(folders: Folders) -> Node:
+    """Return the node that loads an image file of the input folder."""
+
+    async def run(context: Context, *, image: str) -> AsyncGenerator[Step, None]:
+        del context
+        yield Result(await asyncio.to_thread(_loaded, folders, image))
+
+    def check(inputs: Mapping[str, Any]) -> Sequence[Fault]:
+        try:
+            if "image" in inputs:
+                loadable(folders, inputs["image"])
+        except OutsideError as wrong:
+            return [Fault("image", f"{inputs['image']!r} {wrong}", "an image in that folder")]
+        return ()
+
+    name = Input(name="image", type="COMBO", label="Image", tooltip="A file in the input folder, or “name [output]”.")
+    mask = Output(name="MASK", type="MASK", label="Mask", tooltip="1 where the image is transparent.")
+    return Node(
+        id="LoadImage",
+        label="Load Image",
+        category="image",
+        description="Loads an image file of the input folder.",
+        inputs=(name,),
+        outputs=(IMAGE, mask),
+        run=run,
+        check=check,
+    )
+
+
+def _loaded(folders: Folders, name: str) -> tuple[Array, Mask]:
+    import numpy as np
+
+    from ..core.images import decode
+
+    data = load(folders, name)
+    try:
+        pixels = decode(data)
+    except InvalidImage as error:
+        raise InvalidImage(f"The image {name!r} cannot be used: {error}.") from error
+    mask = 1 - pixels[..., 3] if pixels.shape[3] == 4 else np.zeros(_UNMASKED, np.float32)
+    return pixels[..., :3], mask
+
+
+def save_image(folders: Folders) -> Node:
+    """Return the node that saves images as PNG files in the output folder, the workflow in them."""
+
+    async def run(context: Context, *, images: Array, filename_prefix: str) -> AsyncGenerator[Step, None]:
+        yield await asyncio.to_thread(_saved, folders, "output", images, filename_prefix, _workflow(context))
+
+    def check(inputs: Mapping[str, Any]) -> Sequence[Fault]:
+        try:
+            target(folders.output, inputs.get("filename_prefix", _PREFIX))
+        except OutsideError as wrong:
+            return [
+                Fault("filename_prefix", f"{inputs['filename_prefix']!r} {wrong}", "a name, with subfolders or not")
+            ]
+        return ()
+
+    prefix = Input(
+        name="filename_prefix",
+        type="STRING",
+        label="File name prefix",
+        tooltip="What the file names begin with: subfolders, and tokens such as %date:yyyy-MM-dd% or %Node.input%.",
+        default=_PREFIX,
+    )
+    return Node(
+        id="SaveImage",
+        label="Save Image",
+        category="image",
+        description="Saves images as PNG files in the output folder; each carries the workflow that made it.",
+        inputs=(image_input("images", "Images", "The images to save."), prefix),
+        outputs=(),
+        run=run,
+        is_output=True,
+        check=check,
+    )
+
+
+def preview_image(folders: Folders) -> Node:
+    """Return the node that writes images to the temporary folder, to be looked at."""
+
+    async def run(context: Context, *, images: Array) -> AsyncGenerator[Step, None]:
+        # A tag of its own for each run: what an earlier one showed is not counted on.
+        prefix = f"{_PREFIX}_temp_{secrets.token_hex(3)}"
+        yield await asyncio.to_thread(_saved, folders, "temp", images, prefix, _workflow(context))
+
+    return Node(
+        id="PreviewImage",
+        label="Preview Image",
+        category="image",
+        description="Writes images to the temporary folder, to be looked at.",
+        inputs=(image_input("images", "Images", "The images to look at."),),
+        outputs=(),
+        run=run,
+        is_output=True,
+    )
+
+
+def _workflow(context: Context) -> Workflow | None:
+    return context.workflow if isinstance(context, GraphContext) else None
+
+
+def _saved(folders: Folders, folder: Folder, images: Array, prefix: str, workflow: Workflow | None) -> Files:
+    from ..core.images import encode
+
+    height, width = images.shape[1:3]
+    now = datetime.now().astimezone()
+    name = replaced(prefix, workflow=workflow, now=now, width=width, height=height)
+    try:
+        place = target(folders.of(folder), name)
+    except OutsideError as wrong:
+        raise StorageError(f"An image cannot be saved as {name!r}: it {wrong}.") from wrong
+    text = _metadata(workflow)
+    files = []
+    for number, image in enumerate(images):
+        stem = place.stem.replace("%batch_num%", str(number))
+        path = write_next(place, encode(image, text=text), stem=stem)
+        files.append(SavedFile(path=path, folder=folder, subfolder=place.subfolder, filename=path.name))
+    return Files((), text=", ".join(str(file.path) for file in files), files=tuple(files))
+
+
+def _metadata(workflow: Workflow | None) -> dict[str, str]:
+    """Return the texts that a PNG file carries, as ComfyUI's SaveImage writes them."""
+    if workflow is None:
+        return {}
+    texts = {"prompt": json.dumps(workflow.to_api())}
+    return texts if workflow.ui is None else texts | {"workflow": json.dumps(workflow.ui)}
