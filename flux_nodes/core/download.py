@@ -1,31 +1,44 @@
-"""Fetches a result image within bounds: which addresses, how many redirects, how many bytes, and that it decodes.
+"""Fetches a result image within bounds: its address, redirects, bytes, pixels, time, and that it decodes.
 
-The key never comes here: these requests go to the host of the image, not to the service.
+The key never comes here: these requests go to the host of the image, not to the service. Each carries three headers
+of ours and nothing that a host gave before, and nothing of an image's address becomes part of a file name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import struct
+import zlib
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import httpx2
 
-from .errors import ImageUnavailable, InvalidImage
-from .retry import Policy, pause, retry_after, tls
+from .address import CheckedTransport, Reach, look_up
+from .errors import ImageUnavailable, InvalidImage, TooManyPixels
+from .retry import Policy, pause, retry_after
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from .address import Resolve
     from .images import ImageFacts
 
 MEBIBYTE = 2**20
 _REDIRECTS = 3
-_TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
+_SPOILED_TRIES = 4
+"""How often an image may come whole and yet be unusable: each time costs all its bytes."""
+
+_HEADERS = {"User-Agent": "flux-nodes", "Accept": "*/*", "Accept-Encoding": "identity"}
+_DAMAGED = (ArithmeticError, LookupError, SyntaxError, TypeError, ValueError, struct.error)
+"""What Pillow raises over the metadata of a hostile file, instead of one error of its own."""
+
 _PASSING = frozenset({404, 408, 425, 429, 500, 502, 503, 504})
 """Answers that may be different in a moment; 404 because a fresh image may not have reached its host yet."""
 
@@ -38,6 +51,21 @@ class Downloaded:
     facts: ImageFacts
 
 
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How slow an image may be.
+
+    Seconds to connect in, without a single byte, and of all tries together. After the seconds of `grace`, a body must
+    have come at `slowest` bytes a second for the time since.
+    """
+
+    connect: float = 10.0
+    silence: float = 30.0
+    whole: float = 300.0
+    grace: float = 20.0
+    slowest: int = 4096
+
+
 class _PassingError(Exception):
     """A failure that asking again may mend; `wish` is the host's own `Retry-After`."""
 
@@ -46,85 +74,147 @@ class _PassingError(Exception):
         self.wish = wish
 
 
+class _SpoiledError(_PassingError):
+    """All of a body came, and it is no usable image."""
+
+
 class Downloader:
     """Downloads result images; use it as an async context manager.
 
-    `plain_http` allows http addresses: right only where the service itself is reached without TLS.
+    `base_url` is the service's own address: where it is on this machine or in a private network, images may come from
+    there too. `policy` tells how long to ask again, `resolve` how host names are looked up.
     """
 
     def __init__(
-        self, *, plain_http: bool = False, most_bytes: int = 64 * MEBIBYTE, policy: Policy | None = None
+        self,
+        *,
+        base_url: str | None = None,
+        most_bytes: int = 64 * MEBIBYTE,
+        most_pixels: int = 64_000_000,
+        policy: Policy | None = None,
+        patience: Patience | None = None,
+        resolve: Resolve = look_up,
     ) -> None:
-        self._schemes = frozenset({"https", "http"} if plain_http else {"https"})
-        self._most = most_bytes
+        self._most_bytes = most_bytes
+        self._most_pixels = most_pixels
         self._policy = policy or Policy(deadline=120.0)
-        self._http = httpx2.AsyncClient(
-            timeout=_TIMEOUT, verify=tls(), headers={"User-Agent": "flux-nodes"}, follow_redirects=False
-        )
+        self._patience = patience or Patience()
+        self._transport = CheckedTransport(Reach(base_url, resolve=resolve))
 
     async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.__aexit__(kind, error, trace)
+        await self._transport.aclose()
 
     async def download(self, url: str) -> Downloaded:
         """Return the image at an address, asking again while that can help. Raises ImageUnavailable."""
+        seconds = self._patience.whole
+        try:
+            return await asyncio.wait_for(self._insist(url), seconds)
+        except asyncio.TimeoutError as error:
+            raise ImageUnavailable(f"The image could not be downloaded within {seconds:g} seconds.") from error
+
+    async def _insist(self, url: str) -> Downloaded:
         clock = asyncio.get_running_loop().time
         until = clock() + self._policy.deadline
-        attempt = 0
+        attempt = spoiled = 0
         while True:
             try:
                 return await self._once(url)
             except _PassingError as failure:
+                spoiled += isinstance(failure, _SpoiledError)
                 # Jitter spreads load; it keeps no secret.
                 wait = pause(attempt, self._policy, chance=random.random(), wish=failure.wish)  # noqa: S311
-                if clock() + wait > until:
+                if spoiled == _SPOILED_TRIES or clock() + wait > until:
                     raise ImageUnavailable(f"The image could not be downloaded: {failure}.") from failure
             await asyncio.sleep(wait)
             attempt += 1
 
     async def _once(self, url: str) -> Downloaded:
+        try:
+            data = await self._fetch(_parsed(url))
+        except httpx2.TransportError as error:
+            raise _PassingError(str(error) or type(error).__name__) from error
+        return Downloaded(data, await self._inspected(data))
+
+    async def _inspected(self, data: bytes) -> ImageFacts:
         from .images import inspect  # Pillow and numpy load when the first image comes, not before
 
         try:
-            data = await self._bytes(self._allowed(url), _REDIRECTS)
-            return Downloaded(data, await asyncio.to_thread(inspect, data))
-        except httpx2.HTTPError as error:
-            raise _PassingError(f"{type(error).__name__} {error}".strip()) from error
+            return await asyncio.to_thread(inspect, data, most_pixels=self._most_pixels)
+        except TooManyPixels as error:
+            raise ImageUnavailable(f"The image is refused: {error}.") from error
         except InvalidImage as error:
-            raise _PassingError(f"what came is no usable image: {error}") from error
+            raise _SpoiledError(f"what came is no usable image: {error}") from error
+        except _DAMAGED as error:
+            raise _SpoiledError("what came is no usable image: its metadata is damaged") from error
 
-    def _allowed(self, url: str) -> httpx2.URL:
-        try:
-            parsed = httpx2.URL(url)
-        except httpx2.InvalidURL as error:
-            raise ImageUnavailable("The service gave an address for the image that is no address.") from error
-        if parsed.scheme not in self._schemes or not parsed.host:
-            allowed = ", ".join(sorted(self._schemes))
-            raise ImageUnavailable(f"The image's address starts with {parsed.scheme!r}; allowed: {allowed}.")
-        return parsed
-
-    async def _bytes(self, url: httpx2.URL, redirects: int) -> bytes:
-        async with self._http.stream("GET", url) as response:
-            if response.has_redirect_location and redirects:
-                onward = str(url.join(response.headers["location"]))
-            else:
-                return await self._body(response)
-        return await self._bytes(self._allowed(onward), redirects - 1)
+    async def _fetch(self, url: httpx2.URL) -> bytes:
+        timeout = httpx2.Timeout(self._patience.silence, connect=self._patience.connect, pool=None)
+        for _ in range(1 + _REDIRECTS):
+            request = httpx2.Request("GET", url, headers=_HEADERS, extensions={"timeout": timeout.as_dict()})
+            async with aclosing(await self._transport.handle_async_request(request)) as response:
+                if not response.has_redirect_location:
+                    return await self._body(response)
+                url = _parsed(response.headers["location"], base=url)
+        raise ImageUnavailable(f"The image's address was redirected more than {_REDIRECTS} times.")
 
     async def _body(self, response: httpx2.Response) -> bytes:
+        self._check_head(response)
+        unpack = _unpacker(response.headers.get("content-encoding", "identity").strip().lower())
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        content = bytearray()
+        async with aclosing(response.aiter_raw()) as pieces:
+            async for piece in pieces:
+                # One byte of room more than allowed tells a body that just fits from a larger one.
+                content += unpack(piece, self._most_bytes + 1 - len(content))
+                self._check_size(max(len(content), response.num_bytes_downloaded))
+                self._check_pace(response.num_bytes_downloaded, clock() - begun)
+        return bytes(content)
+
+    def _check_head(self, response: httpx2.Response) -> None:
         status = response.status_code
         if status in _PASSING:
             raise _PassingError(f"HTTP {status}", wish=retry_after(response.headers, now=datetime.now(timezone.utc)))
         if status != 200:
             raise ImageUnavailable(f"The image could not be downloaded: its host answered HTTP {status}.")
-        content = bytearray()
-        async for chunk in response.aiter_bytes(MEBIBYTE):
-            content += chunk
-            if len(content) > self._most:
-                raise ImageUnavailable(f"The image is larger than the {self._most // MEBIBYTE} MiB allowed.")
-        return bytes(content)
+        length = response.headers.get("content-length", "")
+        if length.isascii() and length.isdigit():
+            self._check_size(int(length[:20]))
+
+    def _check_size(self, size: int) -> None:
+        if size > self._most_bytes:
+            raise ImageUnavailable(f"The image is larger than the {self._most_bytes / MEBIBYTE:g} MiB allowed.")
+
+    def _check_pace(self, size: int, seconds: float) -> None:
+        if size < self._patience.slowest * (seconds - self._patience.grace):
+            raise _PassingError(f"its host sends less than {self._patience.slowest} bytes a second")
+
+
+def _parsed(address: str, *, base: httpx2.URL | None = None) -> httpx2.URL:
+    try:
+        return httpx2.URL(address) if base is None else base.join(address)
+    except httpx2.InvalidURL:
+        # No cause is kept: it would repeat parts of the address.
+        raise ImageUnavailable("The service gave an address for the image that is no address.") from None
+
+
+def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
+    """Return what undoes an encoding that the host was asked not to use, never making more than the room given."""
+    if encoding in {"", "identity"}:
+        return lambda piece, _: piece
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise ImageUnavailable(f"The image came in the encoding {encoding[:40]!r}, which was not asked for.")
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress  # 32: zlib tells gzip and deflate apart by itself
+
+    def unpack(piece: bytes, room: int) -> bytes:
+        try:
+            return inflate(piece, room)
+        except zlib.error as error:
+            raise _SpoiledError(f"what came cannot be unpacked: {error}") from error
+
+    return unpack

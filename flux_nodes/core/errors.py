@@ -5,6 +5,7 @@ FluxNodesError
 ├── NothingSent                 before the wire: nothing was sent, nothing was paid
 │   ├── InvalidRequest          parameters that the service's page rules out (.faults, all of them)
 │   ├── InvalidImage            bytes that are no usable image
+│   │   └── TooManyPixels       more pixels than are allowed
 │   ├── InvalidSettings         the environment or the settings file
 │   │   └── MissingKey          no API key to be found
 │   ├── InvalidWorkflow         a saved workflow that cannot run (.faults, each with its node)
@@ -79,6 +80,10 @@ class InvalidWorkflow(Faulty):
 
 class InvalidImage(NothingSent):
     """These bytes are no image that can be used."""
+
+
+class TooManyPixels(InvalidImage):
+    """An image of more pixels than are allowed; another copy of it would have no fewer."""
 
 
 class InvalidSettings(NothingSent):

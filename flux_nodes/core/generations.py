@@ -86,8 +86,9 @@ class Generations:
             client = await stack.enter_async_context(ApiframeClient(key=settings.api_key, base_url=settings.base_url))
             downloader = await stack.enter_async_context(
                 Downloader(
-                    plain_http=settings.base_url.startswith("http:"),
+                    base_url=settings.base_url,
                     most_bytes=settings.max_image_mib * 2**20,
+                    most_pixels=settings.max_image_megapixels * 1_000_000,
                 )
             )
             generations = cls(client=client, downloader=downloader, journal=journal, settings=settings, door=door)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from .errors import InvalidImage
+from .errors import InvalidImage, TooManyPixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 MAX_PIXELS = 64_000_000
 """More pixels than this are refused before they are decoded (flux-pro-1.1-ultra makes four million)."""
+
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""Pillow's own refusals, which come before ours; the warning rises where warnings are errors."""
 
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 
@@ -56,18 +60,28 @@ _EXTENSIONS = {
 }
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, most_pixels: int = MAX_PIXELS) -> Image.Image:
     """Open a file and decode every pixel of its first frame, or raise InvalidImage."""
     try:
         # Pillow calls a PNG whole as soon as its pixels are; verify reads every checksum up to the end mark.
         Image.open(io.BytesIO(data), formats=FORMATS).verify()
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise InvalidImage(f"{image.width}×{image.height} pixels are more than the {MAX_PIXELS:,} allowed")
+        if image.width * image.height > most_pixels:
+            raise TooManyPixels(f"{image.width}×{image.height} pixels are more than the {most_pixels:,} allowed")
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except _BOMBS as error:
+        raise TooManyPixels(f"its pixels are more than the {most_pixels:,} allowed") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise InvalidImage(_why(error, data)) from error
     return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF orientation says; EXIF that cannot be read says nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, TypeError, ValueError, KeyError, OSError, struct.error):
+        return image
 
 
 def _why(error: BaseException, data: bytes) -> str:
@@ -78,17 +92,20 @@ def _why(error: BaseException, data: bytes) -> str:
     return f"it is damaged: {error}"
 
 
-def inspect(data: bytes) -> ImageFacts:
-    """Read what a file is by decoding all of it. Raises InvalidImage when it is truncated, too large or no image."""
-    image = _open(data)
+def inspect(data: bytes, *, most_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """Read what a file is by decoding all of it.
+
+    Raises InvalidImage when it is truncated or no image, and TooManyPixels, which is one, before any is decoded.
+    """
+    image = _open(data, most_pixels)
     media_type = Image.MIME.get(image.format or "", "application/octet-stream")
-    width, height = ImageOps.exif_transpose(image).size
+    width, height = _upright(image).size
     return ImageFacts(media_type=media_type, width=width, height=height)
 
 
 def decode(data: bytes) -> Array:
     """Turn a file into an array [1, H, W, C]. Raises InvalidImage."""
-    return _pixels(ImageOps.exif_transpose(_open(data)))[None]
+    return _pixels(_upright(_open(data)))[None]
 
 
 async def decoded(data: bytes) -> Array:
@@ -148,7 +165,7 @@ def image_prompt(array: Array, *, longest: int = 2048) -> bytes:
 
 def preview(data: bytes, *, longest: int = 1024, most: int = 500_000) -> bytes:
     """Make a JPEG of a file, at most `longest` pixels a side and `most` bytes. Raises InvalidImage."""
-    image = ImageOps.exif_transpose(_open(data))
+    image = _upright(_open(data))
     flat = Image.new("RGB", image.size, "white")
     rgba = image.convert("RGBA")
     flat.paste(rgba, mask=rgba.getchannel("A"))

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "journal": "FLUX_NODES_JOURNAL",
     "timeout": "FLUX_NODES_TIMEOUT",
     "max_image_mib": "FLUX_NODES_MAX_IMAGE_MIB",
+    "max_image_megapixels": "FLUX_NODES_MAX_IMAGE_MEGAPIXELS",
 }
 """Which variable of the environment sets which field."""
 
@@ -56,8 +57,8 @@ class Settings(BaseModel):
 
     `service` names whose tasks a journal row belongs to: the base URL, unless told otherwise.
 
-    `timeout` is how long a door waits for generations, in seconds; `max_image_mib` the largest image that is
-    downloaded.
+    `timeout` is how long a door waits for generations, in seconds; `max_image_mib` and
+    `max_image_megapixels` (millions of pixels, at most the 64 that are ever decoded) the largest image downloaded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -69,6 +70,7 @@ class Settings(BaseModel):
     service: str = ""
     timeout: float = Field(default=600.0, gt=0, le=86_400)
     max_image_mib: int = Field(default=64, ge=1, le=4096)
+    max_image_megapixels: int = Field(default=64, ge=1, le=64)
     first_poll: float = Field(default=0.5, gt=0, le=60)
 
     @property

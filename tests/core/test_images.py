@@ -91,6 +91,18 @@ def test_a_photograph_that_lies_on_its_side_is_turned_upright() -> None:
 
 
 @pytest.mark.parametrize(
+    "exif",
+    [b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12", b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff"],
+    ids=["cut off", "nonsense", "leads outside"],
+)
+def test_damaged_exif_is_passed_over_and_the_image_is_read(exif: bytes) -> None:
+    data = file(RED, "JPEG", exif=exif)
+    facts = images.inspect(data)
+    assert (facts.width, facts.height) == (6, 4)
+    assert images.decode(data).shape == (1, 4, 6, 3)
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",
