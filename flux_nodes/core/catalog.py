@@ -322,7 +322,7 @@ def guide_in_words(item: Parameter) -> str:
     guide = item.guide
     words = []
     if guide.minimum is not None and guide.maximum is not None:
-        words.append(f"usual range {guide.minimum:g} to {guide.maximum:g}")
+        words.append(f"usual range {guide.minimum:.10g} to {guide.maximum:.10g}")
     if guide.default is not None:
         words.append(f"usual value {str(guide.default).lower()}")
     words.extend(f"{value:g} on {model}" for model, value in guide.defaults.items())

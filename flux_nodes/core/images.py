@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from .errors import InvalidImage, TooManyPixels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -62,6 +64,11 @@ _EXTENSIONS = {
 
 def _open(data: bytes, most_pixels: int = MAX_PIXELS) -> Image.Image:
     """Open a file and decode every pixel of its first frame, or raise InvalidImage."""
+    with _quiet_about_exif():
+        return _whole(data, most_pixels)
+
+
+def _whole(data: bytes, most_pixels: int) -> Image.Image:
     try:
         # Pillow calls a PNG whole as soon as its pixels are; verify reads every checksum up to the end mark.
         Image.open(io.BytesIO(data), formats=FORMATS).verify()
@@ -79,9 +86,18 @@ def _open(data: bytes, most_pixels: int = MAX_PIXELS) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     """Turn an image as its EXIF orientation says; EXIF that cannot be read says nothing."""
     try:
-        return ImageOps.exif_transpose(image)
+        with _quiet_about_exif():
+            return ImageOps.exif_transpose(image)
     except (SyntaxError, TypeError, ValueError, KeyError, OSError, struct.error):
         return image
+
+
+@contextmanager
+def _quiet_about_exif() -> Iterator[None]:
+    """Keep Pillow from warning of EXIF that it cannot read: nobody here can mend it, and the pixels are whole."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Corrupt EXIF", UserWarning)
+        yield
 
 
 def _why(error: BaseException, data: bytes) -> str:
@@ -171,8 +187,16 @@ def preview(data: bytes, *, longest: int = 1024, most: int = 500_000) -> bytes:
     flat.paste(rgba, mask=rgba.getchannel("A"))
     flat.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     for quality in (88, 75, 60, 45, 30):
-        target = io.BytesIO()
-        flat.save(target, "JPEG", quality=quality, optimize=True)
-        if target.tell() <= most:
-            break
+        small = _jpeg(flat, quality)
+        if len(small) <= most:
+            return small
+    while len(small) > most and min(flat.size) > 1:
+        flat = flat.reduce(2)
+        small = _jpeg(flat, 30)
+    return small
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=quality, optimize=True)
     return target.getvalue()

@@ -1,0 +1,193 @@
+"""What the tools answer: the published shapes of their structured content, made from generations and the catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from flux_nodes.core import catalog
+from flux_nodes.core.generation import Status  # noqa: TC001 - pydantic reads the annotation when it runs
+
+if TYPE_CHECKING:
+    from flux_nodes.core import Generation, Generations
+    from flux_nodes.core.task import Account
+
+_SHOWN = 200
+"""How much of a prompt a list repeats."""
+
+
+class GenerationFacts(BaseModel):
+    """One generation as it stands. Facts that are not known yet are left out."""
+
+    generation_id: str = Field(description="Its id: give it to get_generation, view_image or image_prompt.")
+    status: Status = Field(description="stored: the image is there. submitted, running, finished: it is on its way.")
+    message: str = Field(description="How it stands, in words.")
+    next: str = Field(description="What to do next.")
+    model: str
+    prompt: str
+    seed: int | None = Field(default=None, description="The seed that was asked for.")
+    task_id: str | None = Field(default=None, description="The service's own id of it.")
+    percentage: int | None = Field(default=None, description="Progress, 0 to 100.")
+    file: str | None = Field(default=None, description="Absolute path of the image file, the service's own bytes.")
+    width: int | None = Field(default=None, description="Pixels.")
+    height: int | None = Field(default=None, description="Pixels.")
+    sha256: str | None = Field(default=None, description="SHA-256 of the file.")
+
+
+def generation_facts(generation: Generation, generations: Generations) -> GenerationFacts:
+    """Tell one generation."""
+    return GenerationFacts(
+        generation_id=generation.id,
+        status=generation.status,
+        message=in_words(generation),
+        next=_next(generation),
+        model=generation.model,
+        prompt=generation.prompt,
+        seed=generation.seed,
+        task_id=generation.task_id,
+        percentage=generation.percentage,
+        file=_file(generation, generations),
+        width=generation.width,
+        height=generation.height,
+        sha256=generation.sha256,
+    )
+
+
+def in_words(generation: Generation) -> str:
+    """Say how a generation stands."""
+    if generation.status == "running" and generation.percentage is not None:
+        return f"The service is working on it: {generation.percentage} %."
+    words: dict[Status, str] = {
+        "intent": "The request is being sent to the service.",
+        "submitted": "The service has taken it.",
+        "running": "The service is working on it.",
+        "finished": "The image is ready at the service and is being fetched.",
+        "stored": "The image is stored.",
+        "failed": "The service gave it up.",
+        "refused": "It was never accepted; nothing was paid.",
+        "unconfirmed": "The answer of the service was lost; it may have been charged.",
+    }
+    return " ".join(part for part in (words[generation.status], generation.message) if part)
+
+
+def _next(generation: Generation) -> str:
+    if generation.status == "stored":
+        return f"view_image with generation_id {generation.id} shows it; its file holds all pixels."
+    return (
+        f"Still running: call get_generation with generation_id {generation.id} and wait_seconds 50. "
+        "Waiting again is free; calling generate_image again would start and charge another one."
+    )
+
+
+def _file(generation: Generation, generations: Generations) -> str | None:
+    file = generations.file(generation)
+    return None if file is None else str(file.absolute())
+
+
+class Entry(BaseModel):
+    """One line of a list of generations."""
+
+    generation_id: str
+    created_at: str = Field(description="UTC.")
+    door: str = Field(description="Where it was started, such as assistant or terminal.")
+    status: Status
+    message: str
+    model: str
+    prompt: str = Field(description="Shortened when long.")
+    file: str | None = None
+
+
+class Entries(BaseModel):
+    """Generations, the newest first."""
+
+    generations: list[Entry]
+
+
+def entry(generation: Generation, generations: Generations) -> Entry:
+    """Tell one generation in short."""
+    prompt = generation.prompt
+    return Entry(
+        generation_id=generation.id,
+        created_at=generation.created_at.isoformat(timespec="seconds"),
+        door=generation.door,
+        status=generation.status,
+        message=in_words(generation),
+        model=generation.model,
+        prompt=prompt if len(prompt) <= _SHOWN else f"{prompt[:_SHOWN]}…",
+        file=_file(generation, generations),
+    )
+
+
+class ModelFacts(BaseModel):
+    """One model."""
+
+    name: str
+    label: str
+    description: str
+    credits: int = Field(description="What one generation costs.")
+    arguments: list[str] = Field(description="The arguments of generate_image that it takes.")
+
+
+class ArgumentFacts(BaseModel):
+    """One argument of generate_image."""
+
+    name: str
+    description: str
+    allowed: str
+    models: list[str]
+    default: str | int | float | bool | None = Field(default=None, description="What the service takes when left out.")
+    note: str | None = None
+
+
+class Models(BaseModel):
+    """The models, and the arguments that shape their images."""
+
+    default_model: str
+    models: list[ModelFacts]
+    arguments: list[ArgumentFacts]
+
+
+def models() -> Models:
+    """Tell the catalog."""
+    offered = [item for item in catalog.PARAMETERS if item.group == "picture"]
+    return Models(
+        default_model=catalog.DEFAULT_MODEL,
+        models=[
+            ModelFacts(
+                name=model.name,
+                label=model.label,
+                description=model.description,
+                credits=model.credits,
+                arguments=[item.name for item in offered if item.taken_by(model.name)],
+            )
+            for model in catalog.MODELS
+        ],
+        arguments=[
+            ArgumentFacts(
+                name=item.name,
+                description=item.description,
+                allowed=catalog.allowed(item),
+                models=list(item.models),
+                default=item.default,
+                note=catalog.guide_in_words(item) or None,
+            )
+            for item in offered
+        ],
+    )
+
+
+class AccountFacts(BaseModel):
+    """The account behind the key, without what names its owner."""
+
+    credits: float
+    plan: str
+    total_images: int
+    next_billing_date: str | None = None
+    subscription_credits: float | None = None
+    topup_credits: float | None = None
+
+
+def account_facts(account: Account) -> AccountFacts:
+    """Tell an account."""
+    return AccountFacts.model_validate(account.model_dump())

@@ -1,0 +1,111 @@
+"""The server: `build` makes it, `serve` runs it over stdio or over HTTP on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp.server import MCPServer
+
+from flux_nodes import __version__
+from flux_nodes.core import catalog
+from flux_nodes.core.errors import InvalidSettings
+from flux_nodes.core.settings import Settings
+from mcp_server import generating, looking, resources
+from mcp_server.arguments import MOST_WAIT
+from mcp_server.carriage import PATIENCE
+from mcp_server.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+INSTRUCTIONS = f"""\
+Makes images with FLUX models through the user's APIFRAME account.
+1. generate_image starts ONE generation and is the only tool that costs credits. Ask the user before you make many.
+2. Its answer has a generation_id. While the status is not "stored", the generation goes on by itself: call \
+get_generation with that id and wait_seconds {MOST_WAIT}. Waiting is free; calling generate_image again pays again.
+3. Tell the user the file. view_image shows you the picture, when you want to judge it.
+A call that was cancelled or timed out loses nothing: list_generations has its id.
+list_models tells which arguments each model takes; {catalog.DEFAULT_MODEL} is a good first choice. \
+An error begins with a code such as [invalid_request] or [missing_key] and says what to do."""
+
+
+def build(
+    source: Callable[[], Settings], *, image_folders: Iterable[Path] = (), patience: float = PATIENCE
+) -> MCPServer[State]:
+    """Make a server that reads its settings from `source` when a tool first needs them.
+
+    Files in `image_folders` and in the image store may be used as image prompts; no other file is ever read.
+    A call waits `patience` seconds at least for the service to take a request, even when it asked for a shorter wait.
+    """
+    folders = tuple(image_folders)
+
+    def lifespan(_: MCPServer[State]) -> AbstractAsyncContextManager[State]:
+        return State.open(source, folders, patience)
+
+    server = MCPServer(
+        "flux-nodes",
+        title="Flux Nodes",
+        description="FLUX image generation through APIFRAME.",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        tools=[*generating.tools(), *looking.tools()],
+        lifespan=lifespan,
+        log_level="WARNING",
+    )
+    resources.add_to(server)
+    return server
+
+
+def serve(settings: Settings, *, http: bool = False, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serve until the client ends (stdio) or until interrupted (HTTP, at http://HOST:PORT/mcp). Blocks.
+
+    Raises InvalidSettings for HTTP on an address that other machines can reach: there are no keys for it.
+    """
+    source = _with_later_key(settings)
+    if not http:
+        serve_stdio(source)
+        return
+    if host not in _LOOPBACK:
+        raise InvalidSettings(
+            f"The MCP server would be open to other machines at {host}. Allowed: {', '.join(_LOOPBACK)}."
+        )
+    _log_to_stderr()
+    with contextlib.suppress(KeyboardInterrupt):  # this is how one ends it
+        build(source).run("streamable-http", host=host, port=port)
+
+
+def serve_stdio(source: Callable[[], Settings]) -> None:
+    """Serve one client over stdin and stdout until it ends. Blocks."""
+    _log_to_stderr()
+    # Python's own Ctrl-C would wait for the thread that reads stdin, which waits for the client.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    build(source, image_folders=_working_folder()).run("stdio")
+
+
+def _with_later_key(settings: Settings) -> Callable[[], Settings]:
+    """Return a source of these settings that takes a key which is stored or set later."""
+
+    def source() -> Settings:
+        if settings.api_key is not None:
+            return settings
+        return settings.model_copy(update={"api_key": Settings.load().api_key})
+
+    return source
+
+
+def _working_folder() -> tuple[Path, ...]:
+    """Return the current folder, unless the host has set none: a whole disk or home is no folder to work in."""
+    here = Path.cwd()
+    return () if here in {Path(here.anchor), Path.home()} else (here,)
+
+
+def _log_to_stderr() -> None:
+    # Before the SDK does it: its own way draws for a screen, and a host collects these lines in a file.
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
