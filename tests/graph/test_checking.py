@@ -93,7 +93,10 @@ def test_text_may_be_linked_where_a_choice_is_wanted(registry: Registry) -> None
 
 
 def test_a_number_may_not_be_linked_where_a_whole_one_is_wanted(registry: Registry) -> None:
-    nodes: dict[str, Any] = {"n1": ("PrimitiveFloat", {"value": 3}), "n2": ("Colour", {"seed": ["1", 0], "tint": "red"})}
+    nodes: dict[str, Any] = {
+        "n1": ("PrimitiveFloat", {"value": 3}),
+        "n2": ("Colour", {"seed": ["1", 0], "tint": "red"}),
+    }
     found = faults(registry, **nodes, n3=("Show", {"image": ["2", 0]}))
     assert "FLOAT" in found['node 2 "A Colour", input seed']
 

@@ -1,0 +1,108 @@
+"""Starting and collecting several generations: one of them ending badly keeps none of the others from ending well."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.errors import FluxNodesError
+from .delivery import deliver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from ..core.generation import Generation
+    from ..core.generations import Generations
+    from ..core.request import ImagineRequest
+    from .progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one generation ended.
+
+    The id it was asked for by, how the journal has it, the file it was copied to, and what went wrong.
+    """
+
+    id: str | None = None
+    generation: Generation | None = None
+    file: Path | None = None
+    error: FluxNodesError | None = None
+
+
+async def start_each(
+    generations: Generations, requests: Sequence[ImagineRequest], under_way: list[str]
+) -> AsyncIterator[Outcome]:
+    """Start one after the other, and yield each; the first that is refused is the last that is tried.
+
+    What the service refuses once, for lack of credits or of a key, it would refuse again; and an answer that was lost
+    may have been paid for.
+    """
+    for request in requests:
+        outcome = await _outcome(generations, request, under_way)
+        yield outcome
+        if outcome.error is not None:
+            return
+
+
+async def _outcome(generations: Generations, request: ImagineRequest, under_way: list[str]) -> Outcome:
+    try:
+        generation = await _started(generations, request, under_way)
+    except FluxNodesError as error:
+        return Outcome(error=error)
+    return Outcome(id=generation.id, generation=generation)
+
+
+async def _started(generations: Generations, request: ImagineRequest, under_way: list[str]) -> Generation:
+    starting = asyncio.ensure_future(generations.start(request))
+    try:
+        generation = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # The request is on its way: its id must be known when the person is told what goes on.
+        await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            under_way.append(starting.result().id)
+        raise
+    under_way.append(generation.id)
+    return generation
+
+
+async def collect(
+    generations: Generations,
+    ids: Sequence[str],
+    *,
+    seconds: float | None,
+    folder: Path,
+    progress: Progress,
+    under_way: list[str],
+) -> list[Outcome]:
+    """Follow all to their end, copy each image to the folder as soon as it is there, and return every outcome."""
+    from ..core.merge import merge
+
+    outcomes: dict[str, Outcome] = {}
+
+    async def one(id_: str) -> AsyncIterator[Generation]:
+        known: Generation | None = None
+        try:
+            known = await generations.get(id_)
+            async for known in generations.follow(id_, seconds=seconds):
+                yield known
+            file = await _delivered(generations, generations.require_image(known), folder)
+            outcomes[id_] = Outcome(id=id_, generation=known, file=file)
+        except FluxNodesError as error:
+            outcomes[id_] = Outcome(id=id_, generation=known, error=error)
+
+    async for moved in merge([one(id_) for id_ in ids]):
+        progress.show(moved)
+        if moved.settled and moved.id in under_way:
+            under_way.remove(moved.id)
+    return [outcomes[id_] for id_ in ids]
+
+
+async def _delivered(generations: Generations, generation: Generation, folder: Path) -> Path:
+    stored = generations.file(generation)
+    data = await generations.data(generation)
+    extension = stored.suffix if stored else ""
+    return await asyncio.to_thread(deliver, generation, data, extension=extension, folder=folder)

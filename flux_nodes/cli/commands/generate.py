@@ -1,0 +1,134 @@
+"""`flux-nodes generate`: one or more images from words."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..delivery import prepare_folder
+from ..options import (
+    SectionedCommand,
+    catalog_options,
+    catalog_values,
+    json_option,
+    output_option,
+    timeout_option,
+)
+from ..progress import progress
+from ..report import report
+from ..screen import Column, is_terminal, say, write_rows
+from ..service import with_service
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ...core.request import ImagineRequest
+    from ...core.settings import Settings
+    from ..collect import Outcome
+    from ..progress import Progress
+
+_MOST = 100
+_STARTED = (Column("id"), Column("status", only="terminal"))
+
+
+@click.command(cls=SectionedCommand)
+@click.argument("prompt")
+@click.option(
+    "--count", type=click.IntRange(1, _MOST), default=1, help="How many images; each costs.", show_default=True
+)
+@output_option
+@click.option("--no-wait", is_flag=True, help="Return as soon as they are accepted; `flux-nodes wait` collects them.")
+@timeout_option
+@json_option
+@with_service
+@catalog_options
+def generate(
+    *,
+    prompt: str,
+    count: int,
+    output: Path,
+    no_wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    settings: Settings,
+    **given: Any,
+) -> int:
+    """Generate images from words.
+
+    PROMPT is a text in quotes; - reads it from standard input.
+
+    With --seed and --count the seeds count up from the one given. The image files are the service's own, copied
+    to the output folder; nothing there is overwritten.
+    """
+    from ..ctrl_c import carry_out
+
+    requests = _requests({**given, "prompt": _from_stdin() if prompt == "-" else prompt}, count)
+    if not no_wait:
+        prepare_folder(output)
+    under_way: list[str] = []
+    with progress(silent=as_json or no_wait) as shown:
+        outcomes = carry_out(
+            _generate(settings, requests, under_way, shown, wait=not no_wait, seconds=timeout, folder=output),
+            under_way=under_way,
+        )
+    if no_wait and not as_json:
+        _show_started(outcomes)
+    unsent = len(requests) - len(outcomes)
+    if unsent:
+        say(f"{unsent} more were not sent, after what follows.")
+    return report(outcomes, as_json=as_json, several=count > 1)
+
+
+def _requests(given: dict[str, Any], count: int) -> list[ImagineRequest]:
+    from ...core.request import ImagineRequest
+
+    values = catalog_values(given)
+    first = ImagineRequest(**values)
+    if first.seed is None:
+        return [first] * count
+    return [first, *(ImagineRequest(**{**values, "seed": first.seed + more}) for more in range(1, count))]
+
+
+def _from_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise click.BadParameter("standard input is not UTF-8 text.", param_hint="PROMPT") from error
+
+
+async def _generate(
+    settings: Settings,
+    requests: Sequence[ImagineRequest],
+    under_way: list[str],
+    shown: Progress,
+    *,
+    wait: bool,
+    seconds: float | None,
+    folder: Path,
+) -> list[Outcome]:
+    from ...core.generations import Generations
+    from ..collect import collect, start_each
+
+    async with Generations.open(settings, door="terminal") as generations:
+        started = []
+        async for outcome in start_each(generations, requests, under_way):
+            started.append(outcome)
+            if outcome.generation is not None:
+                shown.show(outcome.generation)
+        if not wait:
+            return started
+        ids = [outcome.id for outcome in started if outcome.id is not None]
+        ended = await collect(generations, ids, seconds=seconds, folder=folder, progress=shown, under_way=under_way)
+        return [*ended, *(outcome for outcome in started if outcome.id is None)]
+
+
+def _show_started(outcomes: Sequence[Outcome]) -> None:
+    accepted = [outcome.generation for outcome in outcomes if outcome.generation is not None]
+    if accepted:
+        write_rows(_STARTED, [(generation.id, generation.status) for generation in accepted])
+    if accepted and is_terminal(sys.stdout):
+        flag = " --sandbox" if click.get_current_context().obj.sandbox else ""
+        say(f"Collect with: flux-nodes wait {' '.join(generation.id for generation in accepted)}{flag}")

@@ -1,0 +1,141 @@
+"""`flux-nodes status` and `flux-nodes list`: what the journal knows."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from ...core.generation import Generation, Status
+from ..documents import generation_document
+from ..exits import DONE
+from ..options import json_option
+from ..screen import Column, is_terminal, say, write_json, write_pairs, write_rows
+from ..service import service, with_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...core.settings import Settings
+
+    Known = tuple[Generation, Path | None]
+
+_LIST = (
+    Column("id"),
+    Column("when"),
+    Column("door", spare=True),
+    Column("service", spare=True),
+    Column("model"),
+    Column("status"),
+    Column("pixels", spare=True, only="terminal"),
+    Column("prompt", wide=True, cut=True),
+    Column("file", only="pipe"),
+)
+
+
+@click.command()
+@click.argument("id_", metavar="ID")
+@json_option
+@with_service
+def status(*, id_: str, as_json: bool, settings: Settings) -> int:
+    """Ask once how a generation stands.
+
+    This is free. If its image is ready at the service, it is collected.
+    """
+    from ..ctrl_c import carry_out
+
+    generation, file = carry_out(_status(settings, id_))
+    if as_json:
+        write_json(generation_document(generation, file))
+    else:
+        write_pairs(_facts(generation, file))
+    return DONE
+
+
+async def _status(settings: Settings, id_: str) -> Known:
+    from ...core.generations import Generations
+
+    async with Generations.open(settings, door="terminal") as generations:
+        generation = await generations.refresh(id_)
+        return generation, generations.file(generation)
+
+
+def _facts(generation: Generation, file: Path | None) -> list[tuple[str, str]]:
+    parameters = ", ".join(f"{name} {value}" for name, value in generation.request.items() if name != "prompt")
+    facts = [
+        ("id", generation.id),
+        ("task", generation.task_id),
+        ("status", generation.status),
+        ("progress", None if generation.percentage is None else f"{generation.percentage} %"),
+        ("message", generation.message),
+        ("prompt", generation.prompt),
+        ("request", parameters),
+        ("door", generation.door),
+        ("service", generation.service),
+        ("started", _when(generation)),
+        ("pixels", _pixels(generation)),
+        ("file", None if file is None else str(file)),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+@click.command("list")
+@click.option("--most", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice(get_args(Status)),
+    multiple=True,
+    metavar="STATUS",
+    help=f"Only those of this status; may be repeated. One of {', '.join(get_args(Status))}.",
+)
+@json_option
+def list_(*, most: int, statuses: tuple[Status, ...], as_json: bool) -> int:
+    """List the newest generations.
+
+    Those of every door: terminal, nodes and assistants. Asks nobody but the journal.
+    """
+    from ..ctrl_c import carry_out
+
+    with service(sandbox=False) as settings:
+        known = carry_out(_recent(settings, most, statuses))
+    if as_json:
+        write_json({"generations": [generation_document(generation, file) for generation, file in known]})
+        return DONE
+    write_rows(_LIST, [_row(generation, file) for generation, file in known])
+    if not known:
+        say("No generations yet." if not statuses else "No generations of this status.")
+    elif is_terminal(sys.stdout):
+        say(f"The images are kept in {settings.home / 'images'}; `flux-nodes wait ID` copies one here.")
+    return DONE
+
+
+async def _recent(settings: Settings, most: int, statuses: tuple[Status, ...]) -> list[Known]:
+    from ...core.generations import Generations
+
+    async with Generations.open(settings, door="terminal") as generations:
+        newest = await generations.recent(most=most, statuses=statuses)
+        return [(generation, generations.file(generation)) for generation in newest]
+
+
+def _row(generation: Generation, file: Path | None) -> tuple[str, ...]:
+    return (
+        generation.id,
+        _when(generation),
+        generation.door,
+        generation.service.removeprefix("https://"),
+        generation.model,
+        generation.status,
+        _pixels(generation) or "",
+        generation.prompt,
+        "" if file is None else str(file),
+    )
+
+
+def _when(generation: Generation) -> str:
+    return generation.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _pixels(generation: Generation) -> str | None:
+    return f"{generation.width}×{generation.height}" if generation.width else None

@@ -1,0 +1,55 @@
+"""Telling of errors: a sentence on stderr, and with `--json` a document on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ..core.errors import Faulty
+from .screen import is_terminal, printable, say, write_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..core.errors import FluxNodesError
+
+SANDBOX_HINT = "It is on the sandbox: add --sandbox to that command."
+
+
+def generation_ids(error: BaseException) -> list[str]:
+    """Return the ids of the generations that an error, or one of a workflow's failures, is about."""
+    several: Iterable[str] = getattr(error, "generation_ids", ())
+    one: str | None = getattr(error, "generation_id", None)
+    inner = [id_ for failure in getattr(error, "failures", ()) for id_ in generation_ids(failure.error)]
+    return list(several) or ([one] if one else inner)
+
+
+def error_document(error: BaseException, message: str | None = None) -> dict[str, object]:
+    """Return what `--json` says under `error`: type, message, ids, and the faults when there are any."""
+    document: dict[str, object] = {
+        "type": type(error).__name__,
+        "message": str(error) if message is None else message,
+        "ids": generation_ids(error),
+    }
+    if isinstance(error, Faulty):
+        document["faults"] = [vars(fault) for fault in error.faults]
+    return document
+
+
+def complain(message: str) -> None:
+    """Write an error's sentence on stderr."""
+    coloured = is_terminal(sys.stderr) and not os.environ.get("NO_COLOR")
+    title = click.style("Error:", fg="red", bold=True) if coloured else "Error:"
+    write_line(f"{title} {printable(message)}", sys.stderr)
+
+
+def complain_of(errors: Iterable[FluxNodesError], *, on_sandbox: bool) -> None:
+    """Write each sentence once, and how to reach the generations that are meant."""
+    told = {str(error): error for error in errors}
+    for message in told:
+        complain(message)
+    if on_sandbox and any("flux-nodes wait" in message for message in told):
+        say(SANDBOX_HINT)

@@ -1,0 +1,37 @@
+"""The JSON documents of `--json`: stable, so that programs can rely on them (docs/cli.md describes each key)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..core.generation import Generation
+
+_REQUEST = frozenset({"model", "prompt", "seed"})
+
+
+def generation_document(generation: Generation, file: Path | None) -> dict[str, object]:
+    """Return a generation as JSON; `file` is where its image can be read, made absolute."""
+    return {
+        "id": generation.id,
+        "task_id": generation.task_id,
+        "status": generation.status,
+        "percentage": generation.percentage,
+        "model": generation.model,
+        "prompt": generation.prompt,
+        "seed": generation.seed,
+        "parameters": {name: value for name, value in generation.request.items() if name not in _REQUEST},
+        "file": None if file is None else str(file.absolute()),
+        "media_type": generation.media_type,
+        "size": generation.size,
+        "width": generation.width,
+        "height": generation.height,
+        "sha256": generation.sha256,
+        "message": generation.message,
+        "door": generation.door,
+        "service": generation.service,
+        "created_at": generation.created_at.isoformat(),
+        "updated_at": generation.updated_at.isoformat(),
+    }

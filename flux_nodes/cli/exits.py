@@ -1,0 +1,61 @@
+"""Exit codes: what a script can tell from the end of a command.
+
+0 done · 1 the generation failed, or its image could not be had · 2 bad input, nothing was sent · 3 the service refused
+or could not be reached · 4 still running · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.errors import FluxNodesError, GenerationFailed, ImageUnavailable, ServiceError, StillRunning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DONE = 0
+FAILED = 1
+BAD_INPUT = 2
+SERVICE = 3
+STILL_RUNNING = 4
+INTERRUPTED = 130
+
+_BY_SEVERITY = (STILL_RUNNING, FAILED, SERVICE, BAD_INPUT, INTERRUPTED)
+
+
+class Interrupted(FluxNodesError):
+    """The person pressed Ctrl-C; `generation_ids` are those that were started and had not ended."""
+
+    def __init__(self, generation_ids: Iterable[str]) -> None:
+        self.generation_ids = tuple(generation_ids)
+        ids = " ".join(self.generation_ids)
+        super().__init__(
+            f"Interrupted. What was started goes on at the service: {ids}. "
+            f"Nothing is lost: collect later, free of charge, with `flux-nodes wait {ids}`."
+            if ids
+            else "Interrupted. Nothing is under way."
+        )
+
+
+_CODES: tuple[tuple[type[FluxNodesError], int], ...] = (
+    (GenerationFailed, FAILED),
+    (ImageUnavailable, FAILED),
+    (ServiceError, SERVICE),
+    (StillRunning, STILL_RUNNING),
+    (Interrupted, INTERRUPTED),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the code of an error; that of a workflow which failed is the gravest of its nodes'."""
+    causes = [failure.error for failure in getattr(error, "failures", ())]
+    if causes:
+        return max(map(exit_code, causes), key=_BY_SEVERITY.index)
+    if not isinstance(error, FluxNodesError):
+        return FAILED
+    return next((code for kind, code in _CODES if isinstance(error, kind)), BAD_INPUT)
+
+
+def gravest(errors: Iterable[FluxNodesError]) -> FluxNodesError | None:
+    """Return the worst that happened: bad input, then the service, then a failure, then still running."""
+    return max(errors, key=lambda error: _BY_SEVERITY.index(exit_code(error)), default=None)

@@ -1,0 +1,69 @@
+"""Which service a command speaks to: the one that is set up, or the sandbox, served here for as long as it runs."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..core.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ..core.settings import Settings
+
+KEY = "sandbox"
+STATE = "sandbox.sqlite3"
+"""Where the sandbox remembers its tasks, in the home: the next command with `--sandbox` finds them there."""
+
+sandbox_option = click.option(
+    "--sandbox", is_flag=True, help="Use the service pretended on this machine: no key, no cost, marked pictures."
+)
+
+
+def with_service(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command `--sandbox`, and the settings of the service that is meant as its argument `settings`."""
+
+    @sandbox_option
+    @functools.wraps(command)
+    def run(*, sandbox: bool, **options: Any) -> int:
+        with service(sandbox=sandbox) as settings:
+            return command(settings=settings, **options)
+
+    return run
+
+
+@contextmanager
+def service(*, sandbox: bool) -> Iterator[Settings]:
+    """Give the settings of the service that is meant. Raises InvalidSettings, StorageError."""
+    from ..core.settings import Settings  # pydantic loads when a command needs settings, not before
+
+    settings = Settings.load()
+    if not sandbox:
+        yield settings
+        return
+    from pydantic import SecretStr
+
+    with _served(settings.home) as url:
+        yield settings.model_copy(update={"base_url": url, "api_key": SecretStr(KEY), "service": KEY})
+
+
+@contextmanager
+def _served(home: Path) -> Iterator[str]:
+    import sqlite3
+
+    from ..sandbox import Sandbox, serving
+
+    try:
+        sandbox = Sandbox(state=home / STATE)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"The sandbox cannot keep its state in {home} ({error}). Set FLUX_NODES_HOME.") from error
+    try:
+        with serving(sandbox) as server:
+            yield server.url
+    finally:
+        sandbox.close()
