@@ -277,12 +277,18 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 
+_MODEL_BY_NAME = MappingProxyType({item.name: item for item in MODELS})
 _BY_NAME = MappingProxyType({parameter.name: parameter for parameter in PARAMETERS})
 
 
 def parameter(name: str) -> Parameter:
     """Return the parameter of this wire name. Raises KeyError when there is none."""
     return _BY_NAME[name]
+
+
+def model(name: str) -> Model:
+    """Return the model of this name. Raises KeyError when there is none."""
+    return _MODEL_BY_NAME[name]
 
 
 def allowed(item: Parameter) -> str:

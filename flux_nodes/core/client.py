@@ -73,6 +73,10 @@ class ApiframeClient:
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
 
+    def require_key(self) -> None:
+        """Raise MissingKey when there is none: before anything is written down that could not be sent."""
+        self._revealed_key()
+
     async def submit(self, request: ImagineRequest) -> str:
         """Send a request and return its task id. This is what costs, and it is sent once.
 

@@ -8,6 +8,7 @@ FluxNodesError
 │   │   └── TooManyPixels       more pixels than are allowed
 │   ├── InvalidSettings         the environment or the settings file
 │   │   └── MissingKey          no API key to be found
+│   ├── BudgetReached           it would cost more than the day's budget leaves (.spent, .cost, .budget)
 │   ├── InvalidWorkflow         a saved workflow that cannot run (.faults, each with its node)
 │   └── UnknownGeneration       no such generation in the journal
 ├── ServiceError                the service refused, or could not be reached
@@ -92,6 +93,18 @@ class InvalidSettings(NothingSent):
 
 class MissingKey(InvalidSettings):
     """No API key is set, and the service wants one."""
+
+
+class BudgetReached(NothingSent):
+    """The day's budget does not leave enough credits for this."""
+
+    def __init__(self, *, spent: float, cost: float, budget: float) -> None:
+        self.spent, self.cost, self.budget = spent, cost, budget
+        super().__init__(
+            f"Nothing was sent, nothing was paid: the budget is {budget:g} credits a day (UTC), {spent:g} are spent or "
+            f"under way today, and this costs {cost:g}. To raise it, set FLUX_NODES_BUDGET (or budget in the settings "
+            "file); `flux-nodes list` shows what was spent."
+        )
 
 
 class UnknownGeneration(NothingSent):

@@ -1,49 +1,35 @@
 """Generations: start, follow, collect. The life of a generation, made of the rooms before it.
 
 Every step is written to the journal before the step that it guards can be lost: the intent before the POST, the task
-id as soon as it is there, the image before it is called stored. What one door starts, any door can follow and
-collect.
+id as soon as it is there, the image before it is called stored. What one door starts, any door can follow and collect.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from .client import ApiframeClient
-from .download import Downloaded, Downloader
-from .errors import (
-    FluxNodesError,
-    GenerationFailed,
-    ImageUnavailable,
-    ServiceError,
-    StillRunning,
-    StorageError,
-    SubmitUnconfirmed,
-    UnknownGeneration,
-)
-from .images import ImageFacts, decoded
+from .collecting import Collector
+from .download import Downloader
+from .errors import GenerationFailed, ServiceError, StillRunning, SubmitUnconfirmed
 from .merge import merge
+from .sending import Sender
 from .store import ImageStore
+from .unbroken import blocking
 from .watch import Pace, Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
     from pathlib import Path
-
-    from typing_extensions import ParamSpec
 
     from .generation import Generation, Status
     from .images import Array
-    from .journal import Journal
+    from .journal import Journal, Spending
     from .request import ImagineRequest
     from .settings import Settings
-    from .task import Account, Task
-
-    Arguments = ParamSpec("Arguments")
-
-Answer = TypeVar("Answer")
+    from .task import Account
 
 
 class Generations:
@@ -56,6 +42,7 @@ class Generations:
         self,
         *,
         client: ApiframeClient,
+        watcher: Watcher,
         downloader: Downloader,
         journal: Journal,
         settings: Settings,
@@ -64,10 +51,13 @@ class Generations:
         self.settings = settings
         self.door = door
         self._client = client
-        self._downloader = downloader
+        self._watcher = watcher
         self._journal = journal
-        self._store = ImageStore(settings.home / "images")
-        self._watcher = Watcher(client, pace=Pace(first=settings.first_poll))
+        self._store = ImageStore(settings.images)
+        self._sender = Sender(client=client, journal=journal, store=self._store, settings=settings, door=door)
+        self._collector = Collector(
+            client=client, watcher=watcher, downloader=downloader, journal=journal, store=self._store
+        )
 
     @classmethod
     @asynccontextmanager
@@ -76,9 +66,7 @@ class Generations:
 
         A missing key is no error until something is asked of the service.
         """
-        from .journal import (
-            Journal,
-        )  # SQLAlchemy loads when a journal is opened, not when this module is imported
+        from .journal import Journal  # SQLAlchemy loads when a journal is opened, not when this module is imported
 
         async with AsyncExitStack() as stack:
             journal = await asyncio.to_thread(Journal, settings.journal_url)
@@ -91,42 +79,87 @@ class Generations:
                     most_pixels=settings.max_image_megapixels * 1_000_000,
                 )
             )
-            generations = cls(client=client, downloader=downloader, journal=journal, settings=settings, door=door)
-            stack.push_async_callback(generations._watcher.aclose)
-            yield generations
+            watcher = Watcher(client, pace=Pace(first=settings.first_poll))
+            stack.push_async_callback(watcher.aclose)
+            yield cls(
+                client=client,
+                watcher=watcher,
+                downloader=downloader,
+                journal=journal,
+                settings=settings,
+                door=door,
+            )
 
-    async def start(self, request: ImagineRequest) -> Generation:
+    async def start(self, request: ImagineRequest, *, fresh: bool = False) -> Generation:
         """Write a request down, send it, and return it with its task id. This is what costs.
 
-        Being cancelled does not lose it: the answer is awaited and written down first.
+        Where the same picture (the same request with an explicit seed) is stored or under way already, started by any
+        door, that generation is returned instead, `reused` and free; `fresh` pays again. Being cancelled does not lose
+        what was sent: the answer is awaited and written down first.
 
         Raises:
-            MissingKey, ServiceRefused, ServiceUnreachable: it was not accepted; nothing was paid.
+            BudgetReached, MissingKey: nothing was sent.
+            ServiceRefused, ServiceUnreachable: it was not accepted; nothing was paid.
             SubmitUnconfirmed: it may have been accepted; it stays in the journal and is not sent again.
-            StorageError: the journal cannot be written, so nothing was sent.
+            StorageError: the journal cannot be written, so nothing was sent; or it could not be written after the
+                service had accepted, and then the sentence names the task id.
         """
-        intent = await self._write(self._journal.intend, request, door=self.door, service=self.settings.service_name)
-        return await _to_the_end(self._submit(intent, request))
+        intent = await self.intend(request, fresh=fresh)
+        return intent if intent.reused else await self.send(intent, request)
 
-    async def _submit(self, intent: Generation, request: ImagineRequest) -> Generation:
-        try:
-            task_id = await self._client.submit(request)
-        except SubmitUnconfirmed as error:
-            error.generation_id = intent.id
-            await self._write(self._journal.unconfirmed, intent.id, str(error))
-            raise
-        except FluxNodesError as error:
-            await self._write(self._journal.refused, intent.id, str(error))
-            raise
-        return await self._write(self._journal.submitted, intent.id, task_id)
+    async def intend(self, request: ImagineRequest, *, fresh: bool = False) -> Generation:
+        """Do the first half of `start`: write the request down, so that it has an id, and send nothing yet.
+
+        A generation that is `reused` is not to be sent. Raises BudgetReached, MissingKey, SubmitUnconfirmed,
+        StorageError.
+        """
+        return await self._sender.intend(request, fresh=fresh)
+
+    async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
+        """Do the second half of `start`: send what was written down. This is what costs."""
+        return await self._sender.send(intent, request)
+
+    async def again(self, id_: str) -> Generation:
+        """Send anew a generation that failed, was refused, or of which nobody knows; it may cost a second time.
+
+        Raises NothingSent when it is under way or stored, and what `start` raises.
+        """
+        return await self._sender.again(await self.get(id_))
 
     async def get(self, id_: str) -> Generation:
         """Return what the journal knows, by id or task id; asks nobody. Raises UnknownGeneration."""
-        return await self._write(self._journal.get, id_)
+        return await blocking(self._journal.get, id_)
 
-    async def recent(self, *, most: int = 50, statuses: Sequence[Status] = ()) -> list[Generation]:
-        """Return the newest generations first, of these statuses only when any are named."""
-        return await self._write(self._journal.recent, most=most, statuses=statuses)
+    async def recent(
+        self, *, most: int | None = 50, statuses: Sequence[Status] = (), service: str | None = None
+    ) -> list[Generation]:
+        """Return the newest generations first; only those of these statuses and this service when any are named."""
+        return await blocking(self._journal.recent, most=most, statuses=statuses, service=service)
+
+    async def confirm(self, id_: str, task_id: str) -> Generation:
+        """Give a generation whose own answer was lost its task id, from a webhook that names both.
+
+        A generation that has a task id keeps it. Raises UnknownGeneration.
+        """
+        known = await self.get(id_)
+        if known.task_id is None:
+            known = await blocking(self._journal.submitted, known.id, task_id)
+        self._watcher.hurry(task_id)
+        return known
+
+    async def unfinished(self) -> list[Generation]:
+        """Return what this service still owes: all that was accepted and is not stored, the newest first.
+
+        Intents whose program has ended become unconfirmed on the way.
+        """
+        from .journal import UNFINISHED
+
+        await blocking(self._journal.settle_abandoned)
+        return await self.recent(most=None, statuses=UNFINISHED, service=self.settings.service_name)
+
+    async def spending(self, *, days: int = 30) -> list[Spending]:
+        """Return what was spent, by day (UTC), door and service; the newest day first."""
+        return await blocking(self._journal.spending, days=days)
 
     async def account(self) -> Account:
         """Return the account behind the key. Raises MissingKey, ServiceError."""
@@ -134,35 +167,37 @@ class Generations:
 
     async def refresh(self, id_: str) -> Generation:
         """Ask the service once how a generation stands, collect its image if it is ready, and return it."""
-        known = await self.get(id_)
-        if known.settled:
-            return known
-        async for moved in self._take(known, await self._fetch(known)):
-            known = moved
-        return known
+        return await self._collector.refresh(await self.get(id_))
 
     async def follow(self, *ids: str, seconds: float | None = None) -> AsyncGenerator[Generation, None]:
         """Yield each generation now and whenever it has moved, until all are settled; images are collected on the way.
 
         A generation that fails is yielded as failed and stops nobody else. After all others have ended, raises
-        StillRunning for those that ran longer than `seconds` (default: the settings' timeout), and otherwise the
-        first other error.
+        StillRunning for those that ran longer than `seconds` (default: the settings' timeout), or else the first
+        other error.
         """
         limit = self.settings.timeout if seconds is None else seconds
-        known = [await self.get(id_) for id_ in dict.fromkeys(ids)]
         late: list[str] = []
-        async with aclosing(merge([self._carry(generation, limit, late) for generation in known])) as moves:
+        known = {generation.id: generation for generation in [await self.get(id_) for id_ in ids]}
+        async with aclosing(merge([self._in_time(each, limit, late) for each in known.values()])) as moves:
             async for moved in moves:
                 yield moved
         if late:
             raise StillRunning(late)
 
+    async def resume(self, *, seconds: float | None = None) -> AsyncGenerator[Generation, None]:
+        """Carry on with everything unfinished, from any door, as `follow` does."""
+        owed = [generation.id for generation in await self.unfinished()]
+        async with aclosing(self.follow(*owed, seconds=seconds)) as moves:
+            async for moved in moves:
+                yield moved
+
     async def wait(self, id_: str, *, seconds: float | None = None) -> Generation:
         """Follow one generation to its stored image. Raises what `follow` and `require_image` raise."""
-        last = await self.get(id_)
-        async for moved in self.follow(id_, seconds=seconds):
-            last = moved
-        return self.require_image(last)
+        async with aclosing(self.follow(id_, seconds=seconds)) as moves:
+            async for _ in moves:
+                continue
+        return self.require_image(await self.get(id_))
 
     def require_image(self, generation: Generation) -> Generation:
         """Return the generation if its image is stored.
@@ -186,87 +221,23 @@ class Generations:
 
     def file(self, generation: Generation) -> Path | None:
         """Return where its image is stored: the service's own bytes. None while there is none."""
-        if generation.sha256 is None:
-            return None
-        facts = ImageFacts(media_type=generation.media_type or "", width=0, height=0)
-        return self._store.path(generation.sha256, facts.extension)
+        return self._store.file(generation)
 
     async def data(self, generation: Generation) -> bytes:
         """Return the image file's bytes. Raises what `require_image` raises, and StorageError."""
-        file = self.file(self.require_image(generation))
-        assert file is not None  # noqa: S101 - a stored generation has a file; this tells the type checker
-        try:
-            return await asyncio.to_thread(file.read_bytes)
-        except OSError as error:
-            raise StorageError(f"The image {file} cannot be read: {error.strerror}.") from error
+        return await blocking(self._store.read, self.require_image(generation))
 
     async def array(self, generation: Generation) -> Array:
         """Return the image as float32 [1, H, W, C] in 0..1. Raises what `data` raises, and InvalidImage."""
+        from .images import decoded  # numpy and Pillow load when the first pixels are asked for
+
         return await decoded(await self.data(generation))
 
-    async def _carry(self, known: Generation, limit: float, late: list[str]) -> AsyncIterator[Generation]:
-        """Carry one generation to its end, yielding each move."""
-        yield known
-        if known.settled:
-            return
-        if known.task_id is None:
-            raise UnknownGeneration(
-                f"Generation {known.id} has no task id: it was never sent, or its sending was cut short."
-            )
+    async def _in_time(self, known: Generation, limit: float, late: list[str]) -> AsyncIterator[Generation]:
+        """Follow one generation; if the deadline comes first, note that it is late and end."""
         try:
-            async with aclosing(self._watcher.follow([known.task_id], seconds=limit)) as tasks:
-                async for task in tasks:
-                    async for moved in self._take(known, task):
-                        yield moved
-        except TimeoutError:
-            late.append(known.id)
-
-    async def _fetch(self, known: Generation) -> Task:
-        if known.task_id is None:
-            raise UnknownGeneration(
-                f"Generation {known.id} has no task id: it was never sent, or its sending was cut short."
-            )
-        return await self._client.fetch(known.task_id)
-
-    async def _take(self, known: Generation, task: Task) -> AsyncIterator[Generation]:
-        """Write down what the service told of a task, and collect the image when there is one."""
-        if task.state == "failed":
-            yield await self._write(self._journal.failed, known.id, "; ".join(task.messages))
-        elif task.state == "running":
-            yield await self._write(self._journal.running, known.id, task.percentage)
-        elif task.image_url is not None:
-            yield await self._write(self._journal.finished, known.id, task.image_url)
-            yield await self._collect(known, task.image_url)
-
-    async def _collect(self, known: Generation, url: str) -> Generation:
-        try:
-            image = await self._downloader.download(url)
-        except ImageUnavailable as error:
-            error.generation_id = known.id
-            raise
-        return await self._keep(known, image)
-
-    async def _keep(self, known: Generation, image: Downloaded) -> Generation:
-        sha256, _ = await self._write(self._store.put, image.data, image.facts.extension)
-        return await self._write(self._journal.stored, known.id, sha256, len(image.data), image.facts)
-
-    async def _write(
-        self,
-        function: Callable[Arguments, Answer],
-        *args: Arguments.args,
-        **options: Arguments.kwargs,
-    ) -> Answer:
-        """Call something that blocks (the journal, the store) off the event loop, to its end even when cancelled."""
-        return await _to_the_end(asyncio.to_thread(function, *args, **options))
-
-
-async def _to_the_end(work: Awaitable[Answer]) -> Answer:
-    """Await work that must not be cut in half: a cancellation is passed on after it has ended."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # seen: the cancellation goes first
-        raise
+            async with aclosing(self._collector.follow(known, seconds=limit)) as moves:
+                async for moved in moves:
+                    yield moved
+        except StillRunning as error:
+            late += error.generation_ids

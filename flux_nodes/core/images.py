@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from .errors import InvalidImage, TooManyPixels
+from .store import EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,17 +50,7 @@ class ImageFacts:
     @property
     def extension(self) -> str:
         """The file name's ending, with its dot."""
-        return _EXTENSIONS.get(self.media_type, ".img")
-
-
-_EXTENSIONS = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
-    "image/bmp": ".bmp",
-    "image/tiff": ".tiff",
-}
+        return EXTENSIONS.get(self.media_type, ".img")
 
 
 def _open(data: bytes, most_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -1,75 +1,34 @@
-"""The durable record: one table, one row for each generation, one function for each transition of its life.
+"""The durable record: one row for each generation, one function for each transition of its life.
 
-The functions block; doors reach them through `Generations`, which calls them off the event loop. SQLite by default,
-any database that SQLAlchemy knows by URL. This is the only module that imports SQLAlchemy.
+The functions block; doors reach them through `Generations`, which calls them off the event loop. Every one is committed
+when it returns. Several processes may use one journal at once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
-from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    Column,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    event,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
-from .errors import InvalidSettings, StorageError, UnknownGeneration
-from .generation import SETTLED, Generation, Status
+from .database import Database
+from .errors import BudgetReached, UnknownGeneration
+from .generation import Generation, Status
+from .process import is_gone, this_process
+from .schema import GENERATIONS, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import ColumnElement, Connection
 
     from .images import ImageFacts
     from .request import ImagineRequest
-
-_METADATA = MetaData()
-_GENERATIONS = Table(
-    "generations",
-    _METADATA,
-    Column("id", String(16), primary_key=True),
-    Column("door", String(32), nullable=False),
-    Column("service", String(255), nullable=False),
-    Column("fingerprint", String(64), nullable=False),
-    Column("request", Text, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("created_at", String(32), nullable=False),
-    Column("updated_at", String(32), nullable=False),
-    Column("task_id", String(255)),
-    Column("percentage", Integer),
-    Column("message", Text),
-    Column("image_url", Text),
-    Column("sha256", String(64)),
-    Column("media_type", String(64)),
-    Column("size", Integer),
-    Column("width", Integer),
-    Column("height", Integer),
-)
-_INDEXES = (
-    Index("generations_by_time", _GENERATIONS.c.created_at),
-    Index("generations_by_task", _GENERATIONS.c.task_id),
-)
 
 _BEFORE: dict[Status, tuple[Status, ...]] = {
     "submitted": ("intent", "unconfirmed"),
@@ -82,41 +41,100 @@ _BEFORE: dict[Status, tuple[Status, ...]] = {
 }
 """From which states a state may be entered. A late word of another process never turns a life back."""
 
+UNFINISHED: tuple[Status, ...] = ("submitted", "running", "finished")
+"""Statuses from which following goes on; an intent first has to become one of them."""
+
+_FREED: frozenset[Status] = frozenset({"failed", "refused"})
+"""Statuses that give up the claim on a picture: asking for it again is a new generation.
+
+An unconfirmed one keeps it: asking once more for what may be paid already takes more than asking.
+"""
+
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-_BUSY_SECONDS = 30
+_CUT_SHORT = (
+    "The program ended while it was sending this. It may have been accepted and charged; it was not sent again. "
+    "Look at your APIFRAME account before you ask once more."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """What is about to be sent, and on which terms.
+
+    `fresh` pays even where the same picture is there already; `budget` is the most credits a day (UTC) in all doors.
+    """
+
+    request: ImagineRequest
+    door: str
+    service: str
+    credits: float
+    budget: float | None = None
+    fresh: bool = False
+    retry_of: str | None = None
+
+    @property
+    def claim(self) -> str | None:
+        """Name the picture that this asks for; None without a seed, for then every request is another picture."""
+        if self.request.seed is None:
+            return None
+        return hashlib.sha256(f"{self.service}\n{self.request.fingerprint()}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spending:
+    """What one door spent at one service on one day (UTC): accepted generations and their credits."""
+
+    day: str
+    door: str
+    service: str
+    generations: int
+    credits: float
 
 
 class Journal:
-    """The journal in one database. Safe to use from several threads and processes."""
+    """The journal in one database. Raises InvalidSettings or StorageError when that cannot be used."""
 
     def __init__(self, url: str) -> None:
-        """Open the database, and make the table when it is new. Raises InvalidSettings or StorageError."""
-        self._engine = _engine(url)
-        with self._writing() as connection:
-            connection.execute(CreateTable(_GENERATIONS, if_not_exists=True))
-            for index in _INDEXES:
-                connection.execute(CreateIndex(index, if_not_exists=True))
+        self._database = Database(url)
+        try:
+            with self._database.writing() as connection:
+                prepare(connection)
+        except BaseException:
+            self._database.close()
+            raise
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
+        self._database.close()
 
-    def intend(self, request: ImagineRequest, *, door: str, service: str) -> Generation:
-        """Write down what is about to be sent."""
-        now = _now()
-        row = {
-            "id": "g-" + "".join(secrets.choice(_ALPHABET) for _ in range(9)),
-            "door": door,
-            "service": service,
-            "fingerprint": request.fingerprint(),
-            "request": json.dumps(request.record(), ensure_ascii=False),
-            "status": "intent",
-            "created_at": now,
-            "updated_at": now,
-        }
-        with self._writing() as connection:
-            connection.execute(insert(_GENERATIONS).values(row))
-        return self.get(row["id"])
+    def holder(self, intent: Intent) -> Generation | None:
+        """Return who holds the same picture already (`reused`), if anyone does and it is not to be paid again."""
+        with self._database.reading() as connection:
+            return _holder(connection, intent)
+
+    def intend(self, intent: Intent) -> Generation:
+        """Write down what is about to be sent; or return who holds the same picture already (`reused`).
+
+        Raises BudgetReached.
+        """
+        try:
+            with self._database.writing(alone=True) as connection:
+                return self._intend(connection, intent)
+        except IntegrityError:
+            # Another process was first with the same picture, in a database whose writers do not queue.
+            with self._database.writing(alone=True) as connection:
+                return self._intend(connection, intent)
+
+    def _intend(self, connection: Connection, intent: Intent) -> Generation:
+        holder = _holder(connection, intent)
+        if holder is not None:
+            return holder
+        _hold_budget(connection, intent)
+        if intent.claim is not None:
+            connection.execute(update(GENERATIONS).where(GENERATIONS.c.claim == intent.claim).values(claim=None))
+        row = _row(intent)
+        connection.execute(insert(GENERATIONS).values(row))
+        return _generation(row)
 
     def submitted(self, id_: str, task_id: str) -> Generation:
         """Record the task id under which the service took it."""
@@ -143,104 +161,121 @@ class Journal:
             height=facts.height,
         )
 
+    def lost(self, id_: str) -> Generation:
+        """Record that a stored image is no longer on the disk: it is to be collected again."""
+        return self._enter(id_, "finished", before=("stored",), sha256=None)
+
     def failed(self, id_: str, message: str) -> Generation:
         """Record that the service gave it up."""
         return self._enter(id_, "failed", message=message)
 
     def refused(self, id_: str, message: str) -> Generation:
         """Record that it was not accepted: nothing was paid."""
-        return self._enter(id_, "refused", message=message)
+        return self._enter(id_, "refused", message=message, credits=0.0)
 
     def unconfirmed(self, id_: str, message: str) -> Generation:
         """Record that it was sent and the answer was lost."""
         return self._enter(id_, "unconfirmed", message=message)
 
+    def settle_abandoned(self) -> list[Generation]:
+        """Turn intents whose sender has ended into unconfirmed ones, and return them."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(GENERATIONS).where(GENERATIONS.c.status == "intent")).mappings().all()
+        gone = [row["id"] for row in rows if is_gone(row["owner"], since=row["created_at"])]
+        return [self.unconfirmed(id_, _CUT_SHORT) for id_ in gone]
+
     def get(self, id_: str) -> Generation:
         """Return the generation with this id, or with this task id. Raises UnknownGeneration."""
-        columns = _GENERATIONS.c
-        query = select(_GENERATIONS).where(or_(columns.id == id_, columns.task_id == id_))
-        with self._reading() as connection:
-            row = connection.execute(query).mappings().first()
-        if row is None:
+        columns = GENERATIONS.c
+        with self._database.reading() as connection:
+            found = _first(connection, or_(columns.id == id_, columns.task_id == id_))
+        if found is None:
             raise UnknownGeneration(f"There is no generation {id_!r} in the journal; see `flux-nodes list`.")
-        return _generation(dict(row))
+        return found
 
-    def recent(self, *, most: int = 50, statuses: Sequence[Status] = ()) -> list[Generation]:
-        """Return the newest generations first, of these statuses only when any are named."""
-        query = select(_GENERATIONS).order_by(_GENERATIONS.c.created_at.desc(), _GENERATIONS.c.id).limit(most)
+    def recent(
+        self, *, most: int | None = 50, statuses: Sequence[Status] = (), service: str | None = None
+    ) -> list[Generation]:
+        """Return the newest generations first; only those of these statuses and this service when any are named."""
+        query = select(GENERATIONS).order_by(GENERATIONS.c.created_at.desc(), GENERATIONS.c.id).limit(most)
         if statuses:
-            query = query.where(_GENERATIONS.c.status.in_(statuses))
-        with self._reading() as connection:
-            return [_generation(dict(row)) for row in connection.execute(query).mappings()]
+            query = query.where(GENERATIONS.c.status.in_(statuses))
+        if service is not None:
+            query = query.where(GENERATIONS.c.service == service)
+        with self._database.reading() as connection:
+            return [_generation(row) for row in connection.execute(query).mappings()]
 
-    def _enter(self, id_: str, status: Status, **facts: object) -> Generation:
+    def spending(self, *, days: int = 30) -> list[Spending]:
+        """Return what was spent, by day, door and service; the newest day first."""
+        columns = GENERATIONS.c
+        day = func.substr(columns.created_at, 1, 10).label("day")
+        totals = (func.count().label("generations"), func.sum(columns.credits).label("credits"))
+        groups = (day, columns.door, columns.service)
+        query = select(*groups, *totals).where(columns.credits > 0).group_by(*groups).order_by(day.desc(), columns.door)
+        with self._database.reading() as connection:
+            found = [Spending(**row) for row in connection.execute(query).mappings()]
+        kept = sorted({item.day for item in found}, reverse=True)[:days]
+        return [item for item in found if item.day in kept]
+
+    def _enter(
+        self, id_: str, status: Status, *, before: tuple[Status, ...] | None = None, **facts: object
+    ) -> Generation:
         """Move a generation on, unless it is past that point already; return how it stands."""
+        freed = {"claim": None} if status in _FREED else {}
         statement = (
-            update(_GENERATIONS)
-            .where(_GENERATIONS.c.id == id_, _GENERATIONS.c.status.in_(_BEFORE[status]))
-            .values(status=status, updated_at=_now(), **facts)
+            update(GENERATIONS)
+            .where(GENERATIONS.c.id == id_, GENERATIONS.c.status.in_(before or _BEFORE[status]))
+            .values(status=status, updated_at=_now(), **facts, **freed)
         )
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(statement)
         return self.get(id_)
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with _as_storage_errors(), self._engine.begin() as connection:
-            yield connection
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with _as_storage_errors(), self._engine.connect() as connection:
-            yield connection
+def _holder(connection: Connection, intent: Intent) -> Generation | None:
+    if intent.claim is None or intent.fresh:
+        return None
+    found = _first(connection, GENERATIONS.c.claim == intent.claim)
+    return None if found is None else replace(found, reused=True)
 
 
-@contextmanager
-def _as_storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        # The driver's own words only: SQLAlchemy's would repeat the statement with its values.
-        cause = getattr(error, "orig", None) or type(error).__name__
-        raise StorageError(f"The journal cannot be used: {cause}.") from error
+def _hold_budget(connection: Connection, intent: Intent) -> None:
+    if intent.budget is None:
+        return
+    columns = GENERATIONS.c
+    today = columns.created_at.startswith(_now()[:10]) & (columns.service == intent.service)
+    spent = float(connection.execute(select(func.sum(columns.credits)).where(today)).scalar() or 0)
+    if spent + intent.credits > intent.budget:
+        raise BudgetReached(spent=spent, cost=intent.credits, budget=intent.budget)
 
 
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=not _is_sqlite(parsed))
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        raise InvalidSettings(
-            f"The journal's database cannot be used ({type(error).__name__}). FLUX_NODES_JOURNAL takes an SQLAlchemy "
-            "URL such as sqlite:////path/journal.sqlite3, and its driver must be installed."
-        ) from None
-    if _is_sqlite(parsed):
-        _prepare_sqlite(engine, parsed)
-    return engine
+def _row(intent: Intent) -> dict[str, Any]:
+    now = _now()
+    return {
+        "id": "g-" + "".join(secrets.choice(_ALPHABET) for _ in range(9)),
+        "door": intent.door,
+        "service": intent.service,
+        "fingerprint": intent.request.fingerprint(),
+        "request": json.dumps(intent.request.record(), ensure_ascii=False),
+        "status": "intent",
+        "created_at": now,
+        "updated_at": now,
+        "credits": intent.credits,
+        "claim": intent.claim,
+        "owner": this_process(),
+        "retry_of": intent.retry_of,
+    }
 
 
-def _is_sqlite(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
-
-
-def _prepare_sqlite(engine: Engine, url: URL) -> None:
-    if url.database:
-        try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"The journal's folder cannot be made: {error.strerror or error}.") from error
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:
-        # WAL lets other processes read while one writes; FULL makes a commit survive a power cut.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_SECONDS * 1000}"):
-            connection.execute(f"PRAGMA {pragma}").close()
+def _first(connection: Connection, where: ColumnElement[bool]) -> Generation | None:
+    row = connection.execute(select(GENERATIONS).where(where)).mappings().first()
+    return None if row is None else _generation(row)
 
 
 _FIELDS = frozenset(field.name for field in fields(Generation))
 
 
-def _generation(row: dict[str, Any]) -> Generation:
+def _generation(row: Mapping[Any, Any]) -> Generation:
     known = {name: value for name, value in row.items() if name in _FIELDS}
     return Generation(
         **{
@@ -254,7 +289,3 @@ def _generation(row: dict[str, Any]) -> Generation:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="microseconds")
-
-
-UNFINISHED: tuple[Status, ...] = tuple(status for status in _BEFORE if status not in SETTLED)
-"""Statuses from which following goes on."""

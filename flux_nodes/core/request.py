@@ -58,6 +58,16 @@ class ImagineRequest:
         seed = self.values.get("seed")
         return seed if isinstance(seed, int) else None
 
+    @property
+    def image_prompt(self) -> bytes | None:
+        """The file of the image prompt, if there is one."""
+        encoded = self.values.get("image_prompt")
+        return base64.b64decode(encoded) if isinstance(encoded, str) else None
+
+    def delivered(self, *, webhook_url: str, webhook_secret: str) -> ImagineRequest:
+        """Return the same request with another delivery."""
+        return ImagineRequest(**{**self.values, "webhook_url": webhook_url, "webhook_secret": webhook_secret})
+
     def wire(self) -> dict[str, Value]:
         """Return the JSON body of `POST /flux-imagine`, in the page's order of fields."""
         return dict(self.values)

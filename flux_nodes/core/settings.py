@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from .client import BASE_URL
 from .errors import InvalidSettings
@@ -24,6 +24,9 @@ ENVIRONMENT = {
     "home": "FLUX_NODES_HOME",
     "journal": "FLUX_NODES_JOURNAL",
     "timeout": "FLUX_NODES_TIMEOUT",
+    "webhook_url": "FLUX_NODES_WEBHOOK_URL",
+    "webhook_secret": "FLUX_NODES_WEBHOOK_SECRET",
+    "budget": "FLUX_NODES_BUDGET",
     "max_image_mib": "FLUX_NODES_MAX_IMAGE_MIB",
     "max_image_megapixels": "FLUX_NODES_MAX_IMAGE_MEGAPIXELS",
 }
@@ -45,6 +48,13 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _public_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is no http or https address")
+    return value
+
+
 def _key(value: SecretStr) -> SecretStr:
     text = value.get_secret_value().strip()
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -57,8 +67,10 @@ class Settings(BaseModel):
 
     `service` names whose tasks a journal row belongs to: the base URL, unless told otherwise.
 
-    `timeout` is how long a door waits for generations, in seconds; `max_image_mib` and
-    `max_image_megapixels` (millions of pixels, at most the 64 that are ever decoded) the largest image downloaded.
+    `webhook_url` is where the service can reach a WebhookReceiver. `timeout` is how long a door waits for
+    generations, in seconds; `budget` the most credits that all doors together spend on a day (UTC);
+    `max_image_mib` and `max_image_megapixels` (millions of pixels, at most the 64 that are ever decoded) the
+    largest image downloaded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -69,14 +81,28 @@ class Settings(BaseModel):
     journal: SecretStr | None = None
     service: str = ""
     timeout: float = Field(default=600.0, gt=0, le=86_400)
+    webhook_url: Annotated[str, AfterValidator(_public_address)] | None = None
+    webhook_secret: SecretStr | None = Field(default=None, min_length=16)
+    budget: float | None = Field(default=None, ge=0)
     max_image_mib: int = Field(default=64, ge=1, le=4096)
     max_image_megapixels: int = Field(default=64, ge=1, le=64)
     first_poll: float = Field(default=0.5, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _webhook_is_whole(self) -> Settings:
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError("webhook_url and webhook_secret go together: without a secret anyone could call")
+        return self
 
     @property
     def service_name(self) -> str:
         """Whose tasks these are."""
         return self.service or self.base_url
+
+    @property
+    def images(self) -> Path:
+        """The folder of the image store."""
+        return self.home / "images"
 
     @property
     def journal_url(self) -> str:
@@ -131,7 +157,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _in_words(error: ValidationError, path: Path) -> str:
     lines = []
     for fault in error.errors(include_input=False, include_url=False):
-        name = str(fault["loc"][0])
+        name = str(fault["loc"][0]) if fault["loc"] else "webhook_url"
         variable = ENVIRONMENT.get(name)
         place = f"{variable} (or {name} in {path})" if variable else f"{name} in {path}"
         lines.append(f"  - {place}: {fault['msg'].removeprefix('Value error, ')}")

@@ -12,6 +12,18 @@ from .errors import StorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .generation import Generation
+
+EXTENSIONS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tiff",
+}
+"""The ending of a file's name, by its media type."""
+
 
 class ImageStore:
     """A folder of files named by their content. Putting the same bytes twice keeps one file."""
@@ -22,6 +34,31 @@ class ImageStore:
     def path(self, sha256: str, extension: str) -> Path:
         """Return where the file of this digest stands, or would stand."""
         return self.folder / sha256[:2] / f"{sha256}{extension}"
+
+    def file(self, generation: Generation) -> Path | None:
+        """Return the file of a generation's image; None while it has none."""
+        if generation.sha256 is None:
+            return None
+        return self.path(generation.sha256, EXTENSIONS.get(generation.media_type or "", ".img"))
+
+    def holds(self, generation: Generation) -> bool:
+        """Tell whether a generation's image is still on the disk."""
+        file = self.file(generation)
+        return file is not None and file.is_file()
+
+    def read(self, generation: Generation) -> bytes:
+        """Return the bytes of a generation's image. Raises StorageError."""
+        if generation.sha256 is None:
+            raise StorageError(f"Generation {generation.id} has no image in the store.")
+        return self.get(generation.sha256, EXTENSIONS.get(generation.media_type or "", ".img"))
+
+    def get(self, sha256: str, extension: str) -> bytes:
+        """Return the bytes of this digest. Raises StorageError."""
+        file = self.path(sha256, extension)
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise StorageError(f"The image {file} cannot be read: {error.strerror or error}.") from error
 
     def put(self, data: bytes, extension: str) -> tuple[str, Path]:
         """Keep these bytes; return their SHA-256 and their file. Raises StorageError."""

@@ -85,6 +85,13 @@ class Watcher:
         finally:
             self._forget(queue)
 
+    def hurry(self, task_id: str) -> None:
+        """Ask for a task at once: there is word that it has moved."""
+        watched = self._watched.get(task_id)
+        if watched is not None:
+            watched.due = asyncio.get_running_loop().time()
+            self._wake.set()
+
     async def aclose(self) -> None:
         """Stop asking."""
         if self._loop is not None:

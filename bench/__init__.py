@@ -1,0 +1,1 @@
+"""Measurements and trials, one command each: `python -m bench.NAME --help`."""

@@ -1,0 +1,103 @@
+"""Collects what was started: follows each generation to its end, and brings its image into the store."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from .errors import ImageUnavailable, StillRunning
+from .unbroken import blocking
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from .client import ApiframeClient
+    from .download import Downloader
+    from .generation import Generation
+    from .journal import Journal
+    from .store import ImageStore
+    from .task import Task
+    from .watch import Watcher
+
+_LOOK = 0.2
+"""Seconds between two looks into the journal at a generation that another process is sending."""
+
+
+class Collector:
+    """Collects for one door."""
+
+    def __init__(
+        self,
+        *,
+        client: ApiframeClient,
+        watcher: Watcher,
+        downloader: Downloader,
+        journal: Journal,
+        store: ImageStore,
+    ) -> None:
+        self._client = client
+        self._watcher = watcher
+        self._downloader = downloader
+        self._journal = journal
+        self._store = store
+
+    async def follow(self, known: Generation, *, seconds: float) -> AsyncGenerator[Generation, None]:
+        """Yield one generation now and whenever it has moved, until it is settled. Raises StillRunning."""
+        yield known
+        until = asyncio.get_running_loop().time() + seconds
+        if known.status == "intent":
+            known = await self._sent(known, until)
+            yield known
+        if known.settled or known.task_id is None:
+            return
+        left = until - asyncio.get_running_loop().time()
+        try:
+            async with aclosing(self._watcher.follow([known.task_id], seconds=left)) as tasks:
+                async for task in tasks:
+                    async with aclosing(self._take(known, task)) as moves:
+                        async for moved in moves:
+                            yield moved
+        except TimeoutError:
+            raise StillRunning([known.id]) from None
+
+    async def refresh(self, known: Generation) -> Generation:
+        """Ask the service once, and collect the image if it is ready."""
+        if known.status == "intent":
+            await blocking(self._journal.settle_abandoned)
+            known = await blocking(self._journal.get, known.id)
+        if known.settled or known.task_id is None:
+            return known
+        async with aclosing(self._take(known, await self._client.fetch(known.task_id))) as moves:
+            async for moved in moves:
+                known = moved
+        return known
+
+    async def _sent(self, known: Generation, until: float) -> Generation:
+        """Wait while a process is sending it; an intent whose process has ended becomes unconfirmed."""
+        while known.status == "intent":
+            if asyncio.get_running_loop().time() > until:
+                raise StillRunning([known.id])
+            await asyncio.sleep(_LOOK)
+            await blocking(self._journal.settle_abandoned)
+            known = await blocking(self._journal.get, known.id)
+        return known
+
+    async def _take(self, known: Generation, task: Task) -> AsyncGenerator[Generation, None]:
+        """Write down what the service told of a task, and collect the image when there is one."""
+        if task.state == "failed":
+            yield await blocking(self._journal.failed, known.id, "; ".join(task.messages))
+        elif task.state == "running":
+            yield await blocking(self._journal.running, known.id, task.percentage)
+        elif task.image_url is not None:
+            yield await blocking(self._journal.finished, known.id, task.image_url)
+            yield await self._collect(known, task.image_url)
+
+    async def _collect(self, known: Generation, url: str) -> Generation:
+        try:
+            image = await self._downloader.download(url)
+        except ImageUnavailable as error:
+            error.generation_id = known.id
+            raise
+        sha256, _ = await blocking(self._store.put, image.data, image.facts.extension)
+        return await blocking(self._journal.stored, known.id, sha256, len(image.data), image.facts)

@@ -1,0 +1,107 @@
+"""The journal's tables, and how a journal of an older version becomes one of this version.
+
+| version | since | what changed |
+|---|---|---|
+| 1 | 0.1.0 | one table, one row for each generation |
+| 2 | 0.2.0 | credits, the claim on a picture, the process that sends, what a generation repeats |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text, insert, inspect, select, update
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from .errors import StorageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+VERSION = 2
+
+METADATA = MetaData()
+GENERATIONS = Table(
+    "generations",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("door", String(32), nullable=False),
+    Column("service", String(255), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    Column("task_id", String(255)),
+    Column("percentage", Integer),
+    Column("message", Text),
+    Column("image_url", Text),
+    Column("sha256", String(64)),
+    Column("media_type", String(64)),
+    Column("size", Integer),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("credits", Float),
+    Column("claim", String(64)),
+    Column("owner", String(255)),
+    Column("retry_of", String(16)),
+)
+_SINCE_2 = ("credits", "claim", "owner", "retry_of")
+_BY_TIME = Index("generations_by_time", GENERATIONS.c.created_at)
+_BY_TASK = Index("generations_by_task", GENERATIONS.c.task_id)
+_BY_CLAIM = Index("generations_by_claim", GENERATIONS.c.claim, unique=True)
+"""One picture has one holder: two doors that ask for the same at once cannot both insert."""
+
+_SCHEMA = Table("flux_nodes_schema", METADATA, Column("version", Integer, nullable=False))
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables, or bring those of an older version up to this one, in the caller's transaction.
+
+    Raises StorageError for a journal that a newer version has written.
+    """
+    found = _version(connection)
+    if found > VERSION:
+        raise StorageError(
+            f"The journal was written by a newer Flux Nodes (its version is {found}, this one knows {VERSION}). "
+            "Update flux-nodes, or let FLUX_NODES_JOURNAL or FLUX_NODES_HOME point elsewhere. Nothing was changed."
+        )
+    if found == 0:
+        _create(connection)
+    elif found < 2:
+        _to_2(connection)
+    if found < VERSION:
+        _stamp(connection)
+
+
+def _version(connection: Connection) -> int:
+    tables = inspect(connection)
+    if tables.has_table(_SCHEMA.name):
+        return connection.execute(select(_SCHEMA.c.version)).scalar() or VERSION
+    return 1 if tables.has_table(GENERATIONS.name) else 0
+
+
+def _create(connection: Connection) -> None:
+    connection.execute(CreateTable(GENERATIONS, if_not_exists=True))
+    for index in (_BY_TIME, _BY_TASK, _BY_CLAIM):
+        connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _to_2(connection: Connection) -> None:
+    from alembic.migration import MigrationContext  # only an old journal pays for loading it
+    from alembic.operations import Operations
+
+    change = Operations(MigrationContext.configure(connection))
+    for name in _SINCE_2:
+        column = GENERATIONS.c[name]
+        change.add_column(GENERATIONS.name, Column(name, column.type))
+    connection.execute(CreateIndex(_BY_CLAIM, if_not_exists=True))
+    # What was accepted before the journal counted cost one credit each: version 1 knew no other price.
+    taken = GENERATIONS.c.status.not_in(("intent", "refused"))
+    connection.execute(update(GENERATIONS).where(taken).values(credits=1.0))
+
+
+def _stamp(connection: Connection) -> None:
+    connection.execute(CreateTable(_SCHEMA, if_not_exists=True))
+    if connection.execute(update(_SCHEMA).values(version=VERSION)).rowcount == 0:
+        connection.execute(insert(_SCHEMA).values(version=VERSION))

@@ -1,0 +1,118 @@
+"""Sends requests, each of them once: the intent is written down first, the task id as soon as it is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .catalog import model
+from .errors import FluxNodesError, NothingSent, StorageError, SubmitUnconfirmed
+from .request import ImagineRequest
+from .unbroken import blocking, to_the_end
+from .webhook import address_for
+
+if TYPE_CHECKING:
+    from .client import ApiframeClient
+    from .generation import Generation
+    from .journal import Intent, Journal
+    from .settings import Settings
+    from .store import ImageStore
+
+
+class Sender:
+    """Sends for one door."""
+
+    def __init__(
+        self, *, client: ApiframeClient, journal: Journal, store: ImageStore, settings: Settings, door: str
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._store = store
+        self._settings = settings
+        self._door = door
+
+    async def intend(self, request: ImagineRequest, *, fresh: bool, retry_of: str | None = None) -> Generation:
+        """Do what `Generations.intend` tells."""
+        if request.image_prompt is not None:
+            # The journal names it by its digest; the file is kept so that it can be sent again.
+            await blocking(self._store.put, request.image_prompt, "")
+        return await blocking(self._intend, self._terms(request, fresh=fresh, retry_of=retry_of))
+
+    async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
+        """Do what `Generations.send` tells, to the end even when cancelled."""
+        return await to_the_end(self._submit(intent, request))
+
+    async def again(self, known: Generation) -> Generation:
+        """Do what `Generations.again` tells."""
+        if known.status not in {"failed", "refused", "unconfirmed"}:
+            raise NothingSent(
+                f"Generation {known.id} is {known.status}: there is nothing to send again. "
+                f"`flux-nodes wait {known.id}` collects it, free of charge."
+            )
+        request = await self._request_of(known)
+        return await self.send(await self.intend(request, fresh=True, retry_of=known.id), request)
+
+    async def _request_of(self, known: Generation) -> ImagineRequest:
+        values: dict[str, Any] = dict(known.request)
+        image = values.pop("image_prompt", None)
+        data = await blocking(self._store.get, str(image).removeprefix("sha256:"), "") if image else None
+        return ImagineRequest(image_prompt=data, **values)
+
+    def _terms(self, request: ImagineRequest, *, fresh: bool, retry_of: str | None) -> Intent:
+        from .journal import Intent  # SQLAlchemy is there by now: the journal was opened
+
+        return Intent(
+            request=request,
+            door=self._door,
+            service=self._settings.service_name,
+            credits=float(model(request.model).credits),
+            budget=self._settings.budget,
+            fresh=fresh,
+            retry_of=retry_of,
+        )
+
+    def _intend(self, terms: Intent) -> Generation:
+        """Write an intent down, or find who holds the picture. Blocks."""
+        found = self._journal.holder(terms)
+        if found is not None and found.status == "intent" and self._journal.settle_abandoned():
+            found = self._journal.holder(terms)
+        if found is None:
+            # Before anything is written down that could not be sent; what is there already needs no key.
+            self._client.require_key()
+            found = self._journal.intend(terms)
+        if found.reused and found.status == "unconfirmed":
+            raise SubmitUnconfirmed(
+                f"The same picture was asked for before, as generation {found.id}, and its answer was lost: it may be "
+                f"paid already. Nothing was sent. `flux-nodes status {found.id}` tells more; to send it again and "
+                f"perhaps pay twice, use `flux-nodes retry {found.id}`.",
+                generation_id=found.id,
+            )
+        if found.reused and found.status == "stored" and not self._store.holds(found):
+            # Paid for and lost from the disk: to be collected again, which is free.
+            return replace(self._journal.lost(found.id), reused=True)
+        return found
+
+    def _delivered(self, intent: Generation, request: ImagineRequest) -> ImagineRequest:
+        """Ask for webhooks that name the generation, unless the request has its own."""
+        url, secret = self._settings.webhook_url, self._settings.webhook_secret
+        if url is None or secret is None or "webhook_url" in request.values:
+            return request
+        return request.delivered(webhook_url=address_for(url, intent.id), webhook_secret=secret.get_secret_value())
+
+    async def _submit(self, intent: Generation, request: ImagineRequest) -> Generation:
+        try:
+            task_id = await self._client.submit(self._delivered(intent, request))
+        except SubmitUnconfirmed as error:
+            error.generation_id = intent.id
+            await blocking(self._journal.unconfirmed, intent.id, str(error))
+            raise
+        except FluxNodesError as error:
+            await blocking(self._journal.refused, intent.id, str(error))
+            raise
+        try:
+            return await blocking(self._journal.submitted, intent.id, task_id)
+        except StorageError as error:
+            # Paid for, and the journal is gone: the person is the last place to keep the id.
+            raise StorageError(
+                f"{error} The service accepted generation {intent.id} as task {task_id}: note this id, it is paid."
+            ) from error

@@ -1,0 +1,32 @@
+"""Work that must not be cut in half: a cancellation waits until it has ended, and then goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from typing_extensions import ParamSpec
+
+    Arguments = ParamSpec("Arguments")
+
+Answer = TypeVar("Answer")
+
+
+async def to_the_end(work: Awaitable[Answer]) -> Answer:
+    """Await work to its end even when cancelled meanwhile; the cancellation is passed on after that."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # seen: the cancellation goes first
+        raise
+
+
+async def blocking(function: Callable[Arguments, Answer], *args: Arguments.args, **options: Arguments.kwargs) -> Answer:
+    """Call something that blocks (the journal, the store) off the event loop, to its end even when cancelled."""
+    return await to_the_end(asyncio.to_thread(function, *args, **options))

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flux_nodes.core.errors import StorageError
+from flux_nodes.core.images import ImageFacts
+from flux_nodes.core.journal import Intent, Journal
+from flux_nodes.core.request import ImagineRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flux_nodes.core.generation import Generation
+
+# A journal as version 1 wrote it, typed out: it must keep opening whatever the code says by then.
+VERSION_1 = """
+CREATE TABLE generations (
+  id VARCHAR(16) NOT NULL PRIMARY KEY, door VARCHAR(32) NOT NULL, service VARCHAR(255) NOT NULL,
+  fingerprint VARCHAR(64) NOT NULL, request TEXT NOT NULL, status VARCHAR(16) NOT NULL,
+  created_at VARCHAR(32) NOT NULL, updated_at VARCHAR(32) NOT NULL, task_id VARCHAR(255), percentage INTEGER,
+  message TEXT, image_url TEXT, sha256 VARCHAR(64), media_type VARCHAR(64), size INTEGER,
+  width INTEGER, height INTEGER);
+CREATE INDEX generations_by_time ON generations (created_at);
+CREATE INDEX generations_by_task ON generations (task_id);
+INSERT INTO generations (id, door, service, fingerprint, request, status, created_at, updated_at, task_id) VALUES
+ ('g-old000001', 'terminal', 'sandbox', 'f1', '{"model": "flux-dev", "prompt": "a field"}', 'submitted',
+  '2026-11-01T10:00:00.000000+00:00', '2026-11-01T10:00:01.000000+00:00', 'task-1'),
+ ('g-old000002', 'terminal', 'sandbox', 'f2', '{"model": "flux-dev", "prompt": "a field"}', 'refused',
+  '2026-11-01T11:00:00.000000+00:00', '2026-11-01T11:00:01.000000+00:00', NULL);
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite3"
+
+
+@pytest.fixture
+def journal(file: Path) -> Iterator[Journal]:
+    opened = Journal(f"sqlite:///{file}")
+    yield opened
+    opened.close()
+
+
+def intent(seed: int | None = None, prompt: str = "a field") -> Intent:
+    request = ImagineRequest(model="flux-dev", prompt=prompt, seed=seed)
+    return Intent(request=request, door="test", service="sandbox", credits=1.0)
+
+
+def run_sql(file: Path, script: str) -> None:
+    connection = sqlite3.connect(file)
+    connection.executescript(script)
+    connection.close()
+
+
+def test_a_journal_of_version_1_is_brought_up_to_date_with_all_that_it_holds(file: Path) -> None:
+    run_sql(file, VERSION_1)
+    for _ in range(2):
+        journal = Journal(f"sqlite:///{file}")
+        old, refused = journal.get("g-old000001"), journal.get("g-old000002")
+        assert (old.task_id, old.prompt, old.credits) == ("task-1", "a field", 1.0)
+        assert refused.credits is None
+        assert [item.credits for item in journal.spending() if item.day == "2026-11-01"] == [1.0]
+        journal.intend(intent(seed=1))
+        assert journal.running("g-old000001", 40).percentage == 40
+        journal.close()
+
+
+def test_a_journal_of_a_newer_version_is_refused_and_left_as_it_is(file: Path, journal: Journal) -> None:
+    journal.close()
+    run_sql(file, "UPDATE flux_nodes_schema SET version = version + 1")
+    with pytest.raises(StorageError, match="newer"):
+        Journal(f"sqlite:///{file}")
+    run_sql(file, "UPDATE flux_nodes_schema SET version = version - 1")
+    Journal(f"sqlite:///{file}").close()
+
+
+def test_many_processes_open_a_new_journal_and_write_to_it_at_once(file: Path) -> None:
+    code = (
+        "import sys; from flux_nodes.core.journal import Journal, Intent\n"
+        "from flux_nodes.core.request import ImagineRequest\n"
+        "journal = Journal(sys.argv[1])\n"
+        "for seed in range(20):\n"
+        "    request = ImagineRequest(model='flux-dev', prompt=sys.argv[2], seed=seed)\n"
+        "    own = journal.intend(Intent(request=request, door='test', service='s', credits=1.0))\n"
+        "    journal.submitted(own.id, f'{sys.argv[2]}-{seed}')\n"
+        "    request = ImagineRequest(model='flux-dev', prompt='shared', seed=seed)\n"
+        "    print(journal.intend(Intent(request=request, door='test', service='s', credits=1.0)).id)\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, f"sqlite:///{file}"]
+    processes = [
+        subprocess.Popen([*command, f"p{n}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for n in range(4)
+    ]
+    told = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, told
+    shared = [out.split() for out, _ in told]
+    assert all(ids == shared[0] for ids in shared)
+    journal = Journal(f"sqlite:///{file}")
+    assert len(journal.recent(most=None)) == 4 * 20 + 20
+    assert len(journal.recent(most=None, statuses=["submitted"])) == 4 * 20
+    journal.close()
+
+
+def test_an_intent_whose_process_was_killed_becomes_unconfirmed_and_a_living_ones_does_not(
+    file: Path, journal: Journal
+) -> None:
+    own = journal.intend(intent(seed=1))
+    code = (
+        "import os, sys; from flux_nodes.core.journal import Journal, Intent\n"
+        "from flux_nodes.core.request import ImagineRequest\n"
+        "request = ImagineRequest(model='flux-dev', prompt='x', seed=9)\n"
+        "own = Journal(sys.argv[1]).intend(Intent(request=request, door='t', service='s', credits=1.0))\n"
+        "print(own.id, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, f"sqlite:///{file}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    dead = run.stdout.strip()
+    assert [settled.id for settled in journal.settle_abandoned()] == [dead]
+    assert journal.get(dead).status == "unconfirmed"
+    assert "charged" in str(journal.get(dead).message)
+    assert journal.get(own.id).status == "intent"
+
+
+FACTS = ImageFacts(media_type="image/png", width=8, height=8)
+MOVES = {
+    "submitted": lambda journal, id_: journal.submitted(id_, "task"),
+    "running": lambda journal, id_: journal.running(id_, 5),
+    "finished": lambda journal, id_: journal.finished(id_, "https://x/y.png"),
+    "stored": lambda journal, id_: journal.stored(id_, "0" * 64, 9, FACTS),
+    "failed": lambda journal, id_: journal.failed(id_, "no"),
+    "refused": lambda journal, id_: journal.refused(id_, "no"),
+    "unconfirmed": lambda journal, id_: journal.unconfirmed(id_, "lost"),
+}
+AFTER = {
+    "intent": {"submitted", "refused", "unconfirmed"},
+    "unconfirmed": {"submitted"},
+    "submitted": {"running", "finished", "stored", "failed"},
+    "running": {"running", "finished", "stored", "failed"},
+    "finished": {"finished", "stored"},
+    "stored": {"stored"},
+    "failed": set(),
+    "refused": set(),
+}
+"""Which moves a life allows, written down a second time: a slip in the code must not decide what the test expects."""
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(sorted(MOVES)), max_size=8))
+def test_whatever_is_told_in_whatever_order_a_life_only_moves_as_it_may(journal: Journal, told: list[str]) -> None:
+    life: Generation = journal.intend(intent())
+    for move in told:
+        before, life = life, MOVES[move](journal, life.id)
+        assert life.status == (move if move in AFTER[before.status] else before.status)
+        assert life.task_id is None or before.task_id in {None, life.task_id}
+        assert not before.sha256 or life.sha256 == before.sha256
+
+
+@pytest.mark.parametrize("lost", ["failed", "refused"])
+def test_a_picture_that_did_not_come_about_is_free_to_be_asked_for_again(journal: Journal, lost: str) -> None:
+    first = journal.intend(intent(seed=1))
+    if lost == "failed":
+        journal.submitted(first.id, "task")
+    MOVES[lost](journal, first.id)
+    again = journal.intend(intent(seed=1))
+    assert again.id != first.id
+    assert not again.reused
+
+
+def test_a_journal_that_another_program_holds_is_waited_for(file: Path, journal: Journal) -> None:
+    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.3, holder.rollback)
+    timer.start()
+    assert journal.intend(intent()).status == "intent"
+    timer.join()
+    holder.close()
+
+
+def test_a_journal_that_cannot_be_written_says_so(file: Path, journal: Journal) -> None:
+    journal.close()
+    run_sql(file, "PRAGMA journal_mode=DELETE")
+    code = (
+        "import sys; from flux_nodes.core.journal import Journal\n"
+        "from flux_nodes.core.errors import StorageError\n"
+        "try:\n    Journal(sys.argv[1])\nexcept StorageError as error:\n    print('said:', error)\n"
+    )
+    url = f"sqlite:///file:{file}?mode=ro&uri=true"
+    run = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=False)
+    assert "readonly" in run.stdout.replace("read-only", "readonly"), run
