@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from flux_nodes.core import Generations, Settings
 from flux_nodes.sandbox import Sandbox, serving
@@ -12,6 +14,11 @@ from flux_nodes.sandbox import Sandbox, serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+
+# A busy machine, or the first import of the image libraries in mid-example, is no fault of a property.
+hypothesis_settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ ENDINGS: Mapping[str, Ending] = {
     "execution_error": "error",
     "execution_interrupted": "interrupted",
 }
+_TEXT = 3
 _PREVIEW_WITH_METADATA = 4
 
 
@@ -126,7 +127,8 @@ class Conversation:
         deadline = monotonic() + within
         while True:
             message = self._hear(deadline)
-            if message.prompt_id == prompt_id:
+            # Words under a node name no prompt; only one runs at a time.
+            if message.prompt_id == prompt_id or (isinstance(message, Event) and message.kind == "text"):
                 yield message
             if message == Event("executing", {"node": None, "prompt_id": prompt_id}):
                 return
@@ -145,7 +147,14 @@ class Conversation:
         if isinstance(message, str):
             parsed = json.loads(message)
             return Event(parsed["type"], parsed["data"])
-        return _preview(message)
+        (kind,) = struct.unpack_from(">I", message)
+        return _words(message) if kind == _TEXT else _preview(message)
+
+
+def _words(message: bytes) -> Event:
+    """Read ComfyUI's binary message 3: the length of a node's id, the id, the words under the node."""
+    (length,) = struct.unpack_from(">I", message, 4)
+    return Event("text", {"node": message[8 : 8 + length].decode(), "text": message[8 + length :].decode()})
 
 
 def _preview(message: bytes) -> Preview:

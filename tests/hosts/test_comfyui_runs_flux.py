@@ -99,6 +99,9 @@ def test_progress_shows_on_the_node(host: Comfyui) -> None:
     outcome = host.submit(imagine(seed=22))
     states = [event.data["nodes"].get("1", {}) for event in outcome.events if event.kind == "progress_state"]
     assert any(state.get("max") == 100 for state in states)
+    words = [event.data["text"] for event in outcome.events if event.kind == "text"]
+    assert "320×256" in words[-1]
+    assert "g-" in words[-1]
 
 
 def test_running_an_unchanged_graph_again_pays_nothing(host: Comfyui, sandbox: Sandbox) -> None:
