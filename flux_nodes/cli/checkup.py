@@ -79,7 +79,8 @@ def _pictures() -> Finding:
 
 
 def _of_settings(settings: Settings, *, sandbox: bool) -> list[Finding]:
-    findings = [_home(settings.home), _journal(settings), _key(settings, sandbox=sandbox)]
+    told = [_home(settings.home), _journal(settings), _budget(settings), _webhook(settings)]
+    findings = [*told, _key(settings, sandbox=sandbox)]
     if findings[-1].state != "wrong":
         findings.append(_service(settings))
     return findings
@@ -114,6 +115,18 @@ async def _newest(settings: Settings) -> str:
     async with Generations.open(settings, door="terminal") as generations:
         newest = await generations.recent(most=1)
         return newest[0].id if newest else ""
+
+
+def _budget(settings: Settings) -> Finding:
+    if settings.budget is None:
+        return Finding("budget", "info", "none: any number of credits may be spent (FLUX_NODES_BUDGET)")
+    return Finding("budget", "info", f"{settings.budget:g} credits a day (UTC), in all doors together")
+
+
+def _webhook(settings: Settings) -> Finding:
+    if settings.webhook_host is None:
+        return Finding("webhook", "info", "none: generations are asked for (FLUX_NODES_WEBHOOK_URL)")
+    return Finding("webhook", "info", f"the service calls {settings.webhook_host}, with a secret")
 
 
 def _key(settings: Settings, *, sandbox: bool) -> Finding:

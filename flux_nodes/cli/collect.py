@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.errors import FluxNodesError
+from ..core.unbroken import to_the_end
 from .delivery import deliver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from ..core.generation import Generation
     from ..core.generations import Generations
-    from ..core.request import ImagineRequest
     from .progress import Progress
 
 
@@ -33,39 +34,27 @@ class Outcome:
 
 
 async def start_each(
-    generations: Generations, requests: Sequence[ImagineRequest], under_way: list[str]
+    starts: Iterable[Callable[[], Awaitable[Generation]]], under_way: list[str]
 ) -> AsyncIterator[Outcome]:
     """Start one after the other, and yield each; the first that is refused is the last that is tried.
 
     What the service refuses once, for lack of credits or of a key, it would refuse again; and an answer that was lost
     may have been paid for.
     """
-    for request in requests:
-        outcome = await _outcome(generations, request, under_way)
-        yield outcome
-        if outcome.error is not None:
+    for start in starts:
+        try:
+            # To the end: a request on its way must have its id when the person is told what goes on.
+            generation = await to_the_end(_noted(start(), under_way))
+        except FluxNodesError as error:
+            yield Outcome(error=error)
             return
+        yield Outcome(id=generation.id, generation=generation)
 
 
-async def _outcome(generations: Generations, request: ImagineRequest, under_way: list[str]) -> Outcome:
-    try:
-        generation = await _started(generations, request, under_way)
-    except FluxNodesError as error:
-        return Outcome(error=error)
-    return Outcome(id=generation.id, generation=generation)
-
-
-async def _started(generations: Generations, request: ImagineRequest, under_way: list[str]) -> Generation:
-    starting = asyncio.ensure_future(generations.start(request))
-    try:
-        generation = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # The request is on its way: its id must be known when the person is told what goes on.
-        await asyncio.wait([starting])
-        if not starting.cancelled() and starting.exception() is None:
-            under_way.append(starting.result().id)
-        raise
-    under_way.append(generation.id)
+async def _noted(starting: Awaitable[Generation], under_way: list[str]) -> Generation:
+    generation = await starting
+    if not generation.settled:
+        under_way.append(generation.id)
     return generation
 
 
@@ -93,11 +82,12 @@ async def collect(
             outcomes[id_] = Outcome(id=id_, generation=known, file=file)
         except FluxNodesError as error:
             outcomes[id_] = Outcome(id=id_, generation=known, error=error)
+        if id_ in under_way and (known is None or known.settled):
+            under_way.remove(id_)
 
-    async for moved in merge([one(id_) for id_ in ids]):
-        progress.show(moved)
-        if moved.settled and moved.id in under_way:
-            under_way.remove(moved.id)
+    async with aclosing(merge([one(id_) for id_ in ids])) as moves:
+        async for moved in moves:
+            progress.show(moved)
     return [outcomes[id_] for id_ in ids]
 
 

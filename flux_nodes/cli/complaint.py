@@ -14,8 +14,6 @@ from .screen import is_terminal, printable, say, write_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..core.errors import FluxNodesError
-
 SANDBOX_HINT = "It is on the sandbox: add --sandbox to that command."
 
 
@@ -46,7 +44,7 @@ def complain(message: str) -> None:
     write_line(f"{title} {printable(message)}", sys.stderr)
 
 
-def complain_of(errors: Iterable[FluxNodesError], *, on_sandbox: bool) -> None:
+def complain_of(errors: Iterable[Exception], *, on_sandbox: bool) -> None:
     """Write each sentence once, and how to reach the generations that are meant."""
     told = {str(error): error for error in errors}
     for message in told:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ..core.generation import Generation
+    from ..core.journal import Spending
 
 _REQUEST = frozenset({"model", "prompt", "seed"})
 
@@ -30,8 +33,16 @@ def generation_document(generation: Generation, file: Path | None) -> dict[str, 
         "height": generation.height,
         "sha256": generation.sha256,
         "message": generation.message,
+        "credits": generation.credits,
+        "reused": generation.reused,
+        "retry_of": generation.retry_of,
         "door": generation.door,
         "service": generation.service,
         "created_at": generation.created_at.isoformat(),
         "updated_at": generation.updated_at.isoformat(),
     }
+
+
+def spending_documents(spending: Sequence[Spending]) -> list[dict[str, object]]:
+    """Return what was spent as JSON."""
+    return [asdict(item) for item in spending]

@@ -92,13 +92,13 @@ class Door(click.Group):
 def _answered(invoke: Any, ctx: click.Context) -> Any:
     try:
         return invoke(ctx)
-    except FluxNodesError as error:
+    except (FluxNodesError, Interrupted) as error:
         return _ended(error, ctx.obj)
     except KeyboardInterrupt:
         return _ended(Interrupted(()), ctx.obj)
 
 
-def _ended(error: FluxNodesError, wishes: Wishes) -> int:
+def _ended(error: FluxNodesError | Interrupted, wishes: Wishes) -> int:
     if wishes.as_json:
         write_json({"error": error_document(error)})
     complain_of([error], on_sandbox=wishes.sandbox)

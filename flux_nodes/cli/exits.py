@@ -23,8 +23,11 @@ INTERRUPTED = 130
 _BY_SEVERITY = (STILL_RUNNING, FAILED, SERVICE, BAD_INPUT, INTERRUPTED)
 
 
-class Interrupted(FluxNodesError):
-    """The person pressed Ctrl-C; `generation_ids` are those that were started and had not ended."""
+class Interrupted(Exception):
+    """The person pressed Ctrl-C; `generation_ids` are those that were started and had not ended.
+
+    It is no FluxNodesError: nothing that looks after those may take it for one and go on.
+    """
 
     def __init__(self, generation_ids: Iterable[str]) -> None:
         self.generation_ids = tuple(generation_ids)
@@ -37,7 +40,7 @@ class Interrupted(FluxNodesError):
         )
 
 
-_CODES: tuple[tuple[type[FluxNodesError], int], ...] = (
+_CODES: tuple[tuple[type[Exception], int], ...] = (
     (GenerationFailed, FAILED),
     (ImageUnavailable, FAILED),
     (ServiceError, SERVICE),
@@ -51,9 +54,8 @@ def exit_code(error: BaseException) -> int:
     causes = [failure.error for failure in getattr(error, "failures", ())]
     if causes:
         return max(map(exit_code, causes), key=_BY_SEVERITY.index)
-    if not isinstance(error, FluxNodesError):
-        return FAILED
-    return next((code for kind, code in _CODES if isinstance(error, kind)), BAD_INPUT)
+    other = BAD_INPUT if isinstance(error, FluxNodesError) else FAILED
+    return next((code for kind, code in _CODES if isinstance(error, kind)), other)
 
 
 def gravest(errors: Iterable[FluxNodesError]) -> FluxNodesError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,8 +59,9 @@ async def run_workflow(
 
     async with Generations.open(settings, door="terminal") as generations:
         try:
-            async for event in run(workflow, registry, Context(generations=generations)):
-                _take(event, ledger, shown)
+            async with aclosing(run(workflow, registry, Context(generations=generations))) as events:
+                async for event in events:
+                    _take(event, ledger, shown)
         except FluxNodesError as error:
             ledger.error = error
         for id_, generation in ledger.generations.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx2
@@ -20,7 +21,7 @@ from .errors import (
     SubmitUnconfirmed,
     TooManyRequests,
 )
-from .retry import CHARGES, NEVER_CONNECTED, Policy, RetryTransport, retry_after, transport_for
+from .retry import CHARGES, DEADLINE, NEVER_CONNECTED, Policy, RetryTransport, retry_after, transport_for
 from .task import Account, Task, error_words
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.apiframe.pro"
 MOST_IDS = 20
 """How many ids one `/fetch-many` takes; it wants two at least."""
+
+_ACCOUNT_SECONDS = 10.0
+"""A look at the account is for a person who waits for it: no use in trying for a minute."""
 
 _MOST_BYTES = 4 * 2**20
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
@@ -121,18 +125,24 @@ class ApiframeClient:
     async def account(self) -> Account:
         """Return the account behind the key, with its credits. Raises ServiceRefused or ServiceUnreachable."""
         try:
-            return Account.model_validate(await self._request("GET", "/account"))
+            return Account.model_validate(await self._request("GET", "/account", deadline=_ACCOUNT_SECONDS))
         except ValidationError as error:
             raise ServiceUnreachable("The service answered with something that is no account.") from error
 
     async def _request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, charges: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        charges: bool = False,
+        deadline: float = inf,
     ) -> Any:
         """Send one request and return its JSON. Raises ServiceRefused, ServiceUnreachable, MissingKey."""
         headers = {"Authorization": self._revealed_key()}
         try:
             async with self._http.stream(
-                method, path, json=body, headers=headers, extensions={CHARGES: charges}
+                method, path, json=body, headers=headers, extensions={CHARGES: charges, DEADLINE: deadline}
             ) as response:
                 content = await _bounded(response)
         except httpx2.HTTPError as error:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from .errors import ImageUnavailable, StillRunning
+from .errors import ImageUnavailable, OtherService, StillRunning
 from .unbroken import blocking
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ class Collector:
         downloader: Downloader,
         journal: Journal,
         store: ImageStore,
+        service: str,
     ) -> None:
         self._client = client
         self._watcher = watcher
         self._downloader = downloader
         self._journal = journal
         self._store = store
+        self._service = service
 
     async def follow(self, known: Generation, *, seconds: float) -> AsyncGenerator[Generation, None]:
         """Yield one generation now and whenever it has moved, until it is settled. Raises StillRunning."""
@@ -51,6 +53,7 @@ class Collector:
             yield known
         if known.settled or known.task_id is None:
             return
+        self._require_own(known)
         left = until - asyncio.get_running_loop().time()
         try:
             async with aclosing(self._watcher.follow([known.task_id], seconds=left)) as tasks:
@@ -68,10 +71,15 @@ class Collector:
             known = await blocking(self._journal.get, known.id)
         if known.settled or known.task_id is None:
             return known
+        self._require_own(known)
         async with aclosing(self._take(known, await self._client.fetch(known.task_id))) as moves:
             async for moved in moves:
                 known = moved
         return known
+
+    def _require_own(self, known: Generation) -> None:
+        if known.service != self._service:
+            raise OtherService(known.id, service=known.service, set_to=self._service)
 
     async def _sent(self, known: Generation, until: float) -> Generation:
         """Wait while a process is sending it; an intent whose process has ended becomes unconfirmed."""

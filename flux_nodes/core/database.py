@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 30
 """How long a writer waits for another process that writes."""
+
+_AGAIN = 0.02
+"""Seconds between two tries where SQLite itself does not wait."""
 
 
 class Database:
@@ -76,12 +81,30 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def _read_while_written(connection: Any) -> None:
+    """Turn to WAL, in which others can read while one writes. Raises the driver's error after BUSY_SECONDS."""
+    until = time.monotonic() + BUSY_SECONDS
+    # SQLite does not wait by itself here: several that open a new file at once would turn each other away.
+    while not _turned_to_wal(connection, last=time.monotonic() > until):
+        time.sleep(_AGAIN)
+
+
+def _turned_to_wal(connection: Any, *, last: bool) -> bool:
+    try:
+        connection.execute("PRAGMA journal_mode=WAL").close()
+    except sqlite3.OperationalError as error:
+        if last or "locked" not in str(error):
+            raise
+        return False
+    return True
+
+
 def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
 def _prepare_sqlite(engine: Engine, url: URL) -> None:
-    if url.database:
+    if url.database and not url.database.startswith("file:"):  # a URI of SQLite's own is no path
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -93,9 +116,8 @@ def _prepare_sqlite(engine: Engine, url: URL) -> None:
         connection.isolation_level = None
         if "timeout" not in url.query:  # the URL may say for itself how long to wait
             connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}").close()
-        # WAL lets other processes read while one writes; FULL makes a commit survive a power cut.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        _read_while_written(connection)
+        connection.execute("PRAGMA synchronous=FULL").close()  # a commit survives a power cut
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

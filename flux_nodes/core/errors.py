@@ -10,7 +10,8 @@ FluxNodesError
 │   │   └── MissingKey          no API key to be found
 │   ├── BudgetReached           it would cost more than the day's budget leaves (.spent, .cost, .budget)
 │   ├── InvalidWorkflow         a saved workflow that cannot run (.faults, each with its node)
-│   └── UnknownGeneration       no such generation in the journal
+│   ├── UnknownGeneration       no such generation in the journal
+│   └── OtherService            a generation of another service than the one that is set (.service)
 ├── ServiceError                the service refused, or could not be reached
 │   ├── ServiceRefused          it answered with an error status (.status, .messages)
 │   │   ├── KeyRefused          401
@@ -109,6 +110,18 @@ class BudgetReached(NothingSent):
 
 class UnknownGeneration(NothingSent):
     """The journal has no generation under this id."""
+
+
+class OtherService(NothingSent):
+    """A generation belongs to another service than the one that the settings lead to."""
+
+    def __init__(self, id_: str, *, service: str, set_to: str) -> None:
+        self.service = service
+        way = "--sandbox" if service == "sandbox" else f"APIFRAME_BASE_URL={service}"
+        super().__init__(
+            f"Generation {id_} is under way at {service}, and the service that is set is {set_to}: asking there would "
+            f"be of no use. Ask again with {way}."
+        )
 
 
 class ServiceError(FluxNodesError):

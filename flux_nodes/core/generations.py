@@ -56,7 +56,12 @@ class Generations:
         self._store = ImageStore(settings.images)
         self._sender = Sender(client=client, journal=journal, store=self._store, settings=settings, door=door)
         self._collector = Collector(
-            client=client, watcher=watcher, downloader=downloader, journal=journal, store=self._store
+            client=client,
+            watcher=watcher,
+            downloader=downloader,
+            journal=journal,
+            store=self._store,
+            service=settings.service_name,
         )
 
     @classmethod

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
+DEADLINE = "flux_nodes.deadline"
+"""Request extension: seconds after which this request is given up, where that is sooner than the policy says."""
+
 CHARGES = "flux_nodes.charges"
 """Request extension: true on a request that the service may charge for."""
 
@@ -99,7 +102,7 @@ class RetryTransport(httpx2.AsyncBaseTransport):
         """Send, and send again while that is free and there is time."""
         charges = bool(request.extensions.get(CHARGES))
         clock = asyncio.get_running_loop().time
-        until = clock() + self._policy.deadline
+        until = clock() + min(self._policy.deadline, request.extensions.get(DEADLINE, self._policy.deadline))
         attempt = 0
         while True:
             outcome = await self._attempt(request)

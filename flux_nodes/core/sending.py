@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,22 @@ class Sender:
         if request.image_prompt is not None:
             # The journal names it by its digest; the file is kept so that it can be sent again.
             await blocking(self._store.put, request.image_prompt, "")
-        return await blocking(self._intend, self._terms(request, fresh=fresh, retry_of=retry_of))
+        terms = self._terms(request, fresh=fresh, retry_of=retry_of)
+        writing = asyncio.ensure_future(blocking(self._intend, terms))
+        try:
+            return await to_the_end(writing)
+        except asyncio.CancelledError:
+            await self._withdraw(writing)
+            raise
+
+    async def _withdraw(self, writing: asyncio.Future[Generation]) -> None:
+        """Settle an intent that nobody will send any more: left as it is, it would hold its picture for minutes."""
+        if writing.cancelled() or writing.exception() is not None or writing.result().reused:
+            return
+        with suppress(StorageError):
+            await blocking(
+                self._journal.refused, writing.result().id, "Cancelled before it was sent: nothing was paid."
+            )
 
     async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
         """Do what `Generations.send` tells, to the end even when cancelled."""
@@ -104,10 +121,12 @@ class Sender:
             task_id = await self._client.submit(self._delivered(intent, request))
         except SubmitUnconfirmed as error:
             error.generation_id = intent.id
-            await blocking(self._journal.unconfirmed, intent.id, str(error))
+            with suppress(StorageError):  # what happened to the money goes first; an intent left over is settled later
+                await blocking(self._journal.unconfirmed, intent.id, str(error))
             raise
         except FluxNodesError as error:
-            await blocking(self._journal.refused, intent.id, str(error))
+            with suppress(StorageError):
+                await blocking(self._journal.refused, intent.id, str(error))
             raise
         try:
             return await blocking(self._journal.submitted, intent.id, task_id)

@@ -100,6 +100,11 @@ class Settings(BaseModel):
         return self.service or self.base_url
 
     @property
+    def webhook_host(self) -> str | None:
+        """The host of `webhook_url`: what can be shown of an address that may hold secrets of its own."""
+        return None if self.webhook_url is None else urlsplit(self.webhook_url).hostname
+
+    @property
     def images(self) -> Path:
         """The folder of the image store."""
         return self.home / "images"

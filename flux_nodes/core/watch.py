@@ -191,7 +191,16 @@ class Watcher:
 
 
 async def _next(queue: asyncio.Queue[_Delivery], seconds: float | None) -> _Delivery:
+    """Return the next news. Raises TimeoutError.
+
+    Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes together with the news, and a
+    person's Ctrl-C would be lost.
+    """
+    getting = asyncio.ensure_future(queue.get())
     try:
-        return await asyncio.wait_for(queue.get(), seconds)
-    except asyncio.TimeoutError as error:
-        raise TimeoutError from error
+        done, _ = await asyncio.wait([getting], timeout=seconds)
+    finally:
+        getting.cancel()
+    if not done:
+        raise TimeoutError
+    return getting.result()

@@ -57,9 +57,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slow(folder: Path, clock: Clock) -> Iterator[Terminal]:
-    """A terminal at a sandbox whose tasks take ten seconds of `clock`."""
-    sandbox = Sandbox(seconds=10, clock=clock)
-    with serving(sandbox) as server:
+def slow_sandbox(clock: Clock) -> Iterator[Sandbox]:
+    """A sandbox whose tasks take ten seconds of `clock`."""
+    made = Sandbox(seconds=10, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def slow(folder: Path, slow_sandbox: Sandbox) -> Iterator[Terminal]:
+    """A terminal whose environment leads to the slow sandbox."""
+    with serving(slow_sandbox) as server:
         yield Terminal(folder, {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
-    sandbox.close()

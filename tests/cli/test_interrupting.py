@@ -3,57 +3,69 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.terminal import LONGEST, SMALL
+from flux_nodes.sandbox import Fault, Sandbox, serving
+from tests.cli.terminal import LONGEST, SMALL, Terminal
 
 if TYPE_CHECKING:
     import subprocess
 
     from tests.cli.conftest import Clock
-    from tests.cli.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")
 
 
-def interrupted_after(process: subprocess.Popen[bytes], words: bytes) -> tuple[bytes, bytes]:
-    """Press Ctrl-C as soon as these words are on stderr; return what was written until then, and afterwards."""
-    assert process.stderr is not None
-    before = b""
-    while words not in before:
-        line = process.stderr.readline()
-        assert line, before
-        before += line
+def pressed_while_waiting(process: subprocess.Popen[bytes], sandbox: Sandbox, clock: Clock) -> tuple[str, str]:
+    """Press Ctrl-C when the process has asked the service a few times how its tasks stand; return what it wrote."""
+    while sum(request.path.startswith("/fetch") for request in sandbox.requests) < 4:
+        assert clock.asked.wait(LONGEST)
+        clock.asked.clear()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LONGEST)
-    return out, before + err
+    return out.decode(), err.decode()
 
 
-def test_ctrl_c_names_what_goes_on_and_it_can_be_collected(slow: Terminal, clock: Clock) -> None:
+def test_ctrl_c_names_what_goes_on_and_it_can_be_collected(slow: Terminal, slow_sandbox: Sandbox, clock: Clock) -> None:
     process = slow.start("generate", "a fox", *SMALL, "--count", "2")
-    out, err = interrupted_after(process, b"accepted\n")
-    words = err.decode()
+    out, err = pressed_while_waiting(process, slow_sandbox, clock)
     ids = [entry["id"] for entry in slow.type("list", "--json").document["generations"]]
-    assert process.returncode == 130
-    assert ids
-    assert all(id_ in words for id_ in ids)
-    assert "free" in words
-    assert "Traceback" not in words
-    assert out == b""
+    assert (process.returncode, out) == (130, "")
+    assert len(ids) == 2
+    assert all(id_ in err for id_ in ids)
+    assert "free" in err
+    assert "Traceback" not in err
     clock.forward(20)
     assert slow.type("wait", *ids).code == 0
 
 
-def test_ctrl_c_gives_a_document_too(slow: Terminal, clock: Clock) -> None:
+def test_ctrl_c_gives_a_document_of_those_that_go_on(slow: Terminal, slow_sandbox: Sandbox, clock: Clock) -> None:
+    done = slow.type("generate", "a fox", *SMALL, "--no-wait").out.strip()
+    clock.forward(20)
+    slow.type("wait", done)
     id_ = slow.type("generate", "a fox", "--no-wait").out.strip()
-    clock.asked.clear()
-    process = slow.start("wait", id_, "--json")
-    # With --json nothing is written before the end: that the service is asked tells that it waits.
-    assert clock.asked.wait(LONGEST)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=LONGEST)
+    process = slow.start("wait", done, id_, "--json")
+    out, err = pressed_while_waiting(process, slow_sandbox, clock)
     assert process.returncode == 130
     assert json.loads(out)["error"] | {"message": ""} == {"type": "Interrupted", "message": "", "ids": [id_]}
-    assert id_ in err.decode()
+    assert id_ in err
+
+
+def test_ctrl_c_while_a_request_is_on_its_way_still_names_its_id(bare: Terminal) -> None:
+    sandbox = Sandbox(seconds=0, faults=[Fault(where="submit", kind="slow", seconds=1)])
+    with serving(sandbox) as server:
+        terminal = Terminal(bare.folder, {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
+        process = terminal.start("generate", "a fox", *SMALL)
+        bounded = time.monotonic() + LONGEST
+        while not sandbox.requests:
+            assert time.monotonic() < bounded
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=LONGEST)
+        (entry,) = terminal.type("list", "--json").document["generations"]
+        assert (process.returncode, sandbox.charges) == (130, 1)
+        assert f"flux-nodes wait {entry['id']}" in err.decode()
+        assert terminal.type("wait", entry["id"]).code == 0
+    sandbox.close()

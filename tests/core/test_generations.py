@@ -13,6 +13,7 @@ from flux_nodes.core.errors import (
     InvalidSettings,
     KeyRefused,
     MissingKey,
+    OtherService,
     ServiceRefused,
     StillRunning,
     StorageError,
@@ -226,7 +227,7 @@ async def test_an_unknown_task_is_told_and_does_not_hide_its_neighbour(
 ) -> None:
     elsewhere = Sandbox(seconds=0)
     with serving(elsewhere) as server:
-        other = settings.model_copy(update={"base_url": server.url})
+        other = settings.model_copy(update={"base_url": server.url, "service": settings.base_url})
         async with Generations.open(other, door="test") as there:
             foreign = await there.start(field())
     elsewhere.close()
@@ -234,6 +235,36 @@ async def test_an_unknown_task_is_told_and_does_not_hide_its_neighbour(
     with pytest.raises(ServiceRefused, match="not found"):
         await moves(generations, foreign.id, own.id)
     assert (await generations.get(own.id)).status == "stored"
+
+
+async def test_a_generation_of_another_service_is_not_asked_for_where_nobody_knows_it(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with Generations.open(settings.model_copy(update={"service": "elsewhere"}), door="test") as there:
+        foreign = await there.start(field())
+        stored = await there.wait((await there.start(field())).id)
+    async with Generations.open(settings, door="test") as here:
+        before = len(sandbox.requests)
+        for ask in (here.wait, here.refresh):
+            with pytest.raises(OtherService, match="elsewhere"):
+                await ask(foreign.id)
+        assert (await here.wait(stored.id)).status == "stored"
+        assert len(sandbox.requests) == before
+
+
+async def test_a_cancellation_that_comes_together_with_news_is_not_lost(
+    generations: Generations, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="stuck", times=None))
+    started = await generations.start(field())
+
+    async def follow() -> None:
+        async for moved in generations.follow(started.id):
+            if moved.status == "running":
+                asyncio.current_task().cancel()  # type: ignore[union-attr]  # there is one: this
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(follow(), 5)
 
 
 async def test_without_a_key_nothing_is_written_down_and_nothing_is_paid(settings: Settings, sandbox: Sandbox) -> None:

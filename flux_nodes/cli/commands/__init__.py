@@ -9,6 +9,8 @@ from .doctor import doctor
 from .generate import generate
 from .journal import list_, status
 from .models import models
+from .resume import resume
+from .retry import retry
 from .servers import mcp, sandbox
 from .wait import wait
 from .workflow import check, run
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import click
 
 COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
-    "Images": (generate, wait, status, list_),
+    "Images": (generate, wait, resume, retry, status, list_),
     "Workflows": (run, check),
     "Look-ups": (models, account),
     "Setting up": (login, doctor),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,9 +24,10 @@ from ..screen import Column, is_terminal, say, write_rows
 from ..service import with_service
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
+    from ...core.generation import Generation
     from ...core.request import ImagineRequest
     from ...core.settings import Settings
     from ..collect import Outcome
@@ -40,6 +43,11 @@ _STARTED = (Column("id"), Column("status", only="terminal"))
     "--count", type=click.IntRange(1, _MOST), default=1, help="How many images; each costs.", show_default=True
 )
 @output_option
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Pay again even where the same picture, with its seed, is stored or under way already.",
+)
 @click.option("--no-wait", is_flag=True, help="Return as soon as they are accepted; `flux-nodes wait` collects them.")
 @timeout_option
 @json_option
@@ -50,6 +58,7 @@ def generate(
     prompt: str,
     count: int,
     output: Path,
+    fresh: bool,
     no_wait: bool,
     timeout: float | None,
     as_json: bool,
@@ -60,8 +69,9 @@ def generate(
 
     PROMPT is a text in quotes; - reads it from standard input.
 
-    With --seed and --count the seeds count up from the one given. The image files are the service's own, copied
-    to the output folder; nothing there is overwritten.
+    With --seed and --count the seeds count up from the one given. A picture that was made before with this seed is
+    taken from the journal, free of charge. The image files are the service's own, copied to the output folder; nothing
+    there is overwritten.
     """
     from ..ctrl_c import carry_out
 
@@ -70,16 +80,17 @@ def generate(
         prepare_folder(output)
     under_way: list[str] = []
     with progress(silent=as_json or no_wait) as shown:
-        outcomes = carry_out(
-            _generate(settings, requests, under_way, shown, wait=not no_wait, seconds=timeout, folder=output),
-            under_way=under_way,
+        work = _generate(
+            settings, requests, under_way, shown, fresh=fresh, wait=not no_wait, seconds=timeout, folder=output
         )
+        outcomes = carry_out(work, under_way=under_way)
     if no_wait and not as_json:
         _show_started(outcomes)
+    code = report(outcomes, as_json=as_json, several=count > 1)
     unsent = len(requests) - len(outcomes)
     if unsent:
-        say(f"{unsent} more were not sent, after what follows.")
-    return report(outcomes, as_json=as_json, several=count > 1)
+        say(f"Not sent after that: {unsent} more.")
+    return code
 
 
 def _requests(given: dict[str, Any], count: int) -> list[ImagineRequest]:
@@ -105,6 +116,7 @@ async def _generate(
     under_way: list[str],
     shown: Progress,
     *,
+    fresh: bool,
     wait: bool,
     seconds: float | None,
     folder: Path,
@@ -114,19 +126,41 @@ async def _generate(
 
     async with Generations.open(settings, door="terminal") as generations:
         started = []
-        async for outcome in start_each(generations, requests, under_way):
+        starts = [partial(generations.start, request, fresh=fresh) for request in requests]
+        async for outcome in start_each(starts, under_way):
             started.append(outcome)
             if outcome.generation is not None:
-                shown.show(outcome.generation)
+                _show_start(outcome.generation, shown)
         if not wait:
             return started
         ids = [outcome.id for outcome in started if outcome.id is not None]
         ended = await collect(generations, ids, seconds=seconds, folder=folder, progress=shown, under_way=under_way)
-        return [*ended, *(outcome for outcome in started if outcome.id is None)]
+        reused = {found.id for outcome in started if (found := outcome.generation) and found.reused}
+        return [*(_marked(outcome, reused) for outcome in ended), *(one for one in started if one.id is None)]
+
+
+def _show_start(generation: Generation, shown: Progress) -> None:
+    if generation.reused:
+        shown.note(_reused(generation))
+    shown.show(generation)
+
+
+def _reused(generation: Generation) -> str:
+    return f"{generation.id}: answered from the journal, free (--fresh pays for a new one)"
+
+
+def _marked(outcome: Outcome, reused: Collection[str]) -> Outcome:
+    """Say of an outcome, which was looked up since, that it was there when it was asked for."""
+    if outcome.generation is None or outcome.id not in reused:
+        return outcome
+    return replace(outcome, generation=replace(outcome.generation, reused=True))
 
 
 def _show_started(outcomes: Sequence[Outcome]) -> None:
     accepted = [outcome.generation for outcome in outcomes if outcome.generation is not None]
+    for generation in accepted:
+        if generation.reused:
+            say(_reused(generation))
     if accepted:
         write_rows(_STARTED, [(generation.id, generation.status) for generation in accepted])
     if accepted and is_terminal(sys.stdout):

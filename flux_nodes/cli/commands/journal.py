@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from ...core.generation import Generation, Status
-from ..documents import generation_document
+from ..documents import generation_document, spending_documents
 from ..exits import DONE
+from ..explanation import explanation
 from ..options import json_option
 from ..screen import Column, is_terminal, say, write_json, write_pairs, write_rows
 from ..service import service, with_service
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ...core.journal import Spending
     from ...core.settings import Settings
 
     Known = tuple[Generation, Path | None]
@@ -28,6 +32,7 @@ _LIST = (
     Column("service", spare=True),
     Column("model"),
     Column("status"),
+    Column("credits", spare=True),
     Column("pixels", spare=True, only="terminal"),
     Column("prompt", wide=True, cut=True),
     Column("file", only="pipe"),
@@ -41,7 +46,8 @@ _LIST = (
 def status(*, id_: str, as_json: bool, settings: Settings) -> int:
     """Ask once how a generation stands.
 
-    This is free. If its image is ready at the service, it is collected.
+    This is free. If its image is ready at the service, it is collected. Of one whose answer was lost it tells what
+    happened, what may be paid, and what can be done.
     """
     from ..ctrl_c import carry_out
 
@@ -49,7 +55,7 @@ def status(*, id_: str, as_json: bool, settings: Settings) -> int:
     if as_json:
         write_json(generation_document(generation, file))
     else:
-        write_pairs(_facts(generation, file))
+        write_pairs([*_facts(generation, file), *explanation(generation, settings)])
     return DONE
 
 
@@ -74,6 +80,8 @@ def _facts(generation: Generation, file: Path | None) -> list[tuple[str, str]]:
         ("door", generation.door),
         ("service", generation.service),
         ("started", _when(generation)),
+        ("retry of", generation.retry_of),
+        ("credits", _credits(generation)),
         ("pixels", _pixels(generation)),
         ("file", None if file is None else str(file)),
     ]
@@ -94,29 +102,46 @@ def _facts(generation: Generation, file: Path | None) -> list[tuple[str, str]]:
 def list_(*, most: int, statuses: tuple[Status, ...], as_json: bool) -> int:
     """List the newest generations.
 
-    Those of every door: terminal, nodes and assistants. Asks nobody but the journal.
+    Those of every door: terminal, nodes and assistants. Then what was spent on each day (UTC), and by which door. Asks
+    nobody but the journal.
     """
     from ..ctrl_c import carry_out
 
     with service(sandbox=False) as settings:
-        known = carry_out(_recent(settings, most, statuses))
+        known, spending = carry_out(_recent(settings, most, statuses))
     if as_json:
-        write_json({"generations": [generation_document(generation, file) for generation, file in known]})
+        write_json(
+            {
+                "generations": [generation_document(generation, file) for generation, file in known],
+                "spending": spending_documents(spending),
+            }
+        )
         return DONE
     write_rows(_LIST, [_row(generation, file) for generation, file in known])
     if not known:
         say("No generations yet." if not statuses else "No generations of this status.")
     elif is_terminal(sys.stdout):
-        say(f"The images are kept in {settings.home / 'images'}; `flux-nodes wait ID` copies one here.")
+        say(f"The images are kept in {settings.images}; `flux-nodes wait ID` copies one here.")
+    for line in _spent(spending):
+        say(line)
     return DONE
 
 
-async def _recent(settings: Settings, most: int, statuses: tuple[Status, ...]) -> list[Known]:
+def _spent(spending: Sequence[Spending]) -> Iterator[str]:
+    """Yield a line for each day and service: how many credits, and how many of them each door spent."""
+    for (day, place), items in groupby(spending, key=lambda item: (item.day, item.service)):
+        doors = {item.door: item.credits for item in items}
+        shares = ", ".join(f"{door} {credits_:g}" for door, credits_ in doors.items())
+        yield f"Spent on {day} at {place.removeprefix('https://')}: {sum(doors.values()):g} credits ({shares})"
+
+
+async def _recent(settings: Settings, most: int, statuses: tuple[Status, ...]) -> tuple[list[Known], list[Spending]]:
     from ...core.generations import Generations
 
     async with Generations.open(settings, door="terminal") as generations:
         newest = await generations.recent(most=most, statuses=statuses)
-        return [(generation, generations.file(generation)) for generation in newest]
+        spending = sorted(await generations.spending(), key=lambda item: (item.day, item.service), reverse=True)
+        return [(generation, generations.file(generation)) for generation in newest], spending
 
 
 def _row(generation: Generation, file: Path | None) -> tuple[str, ...]:
@@ -127,6 +152,7 @@ def _row(generation: Generation, file: Path | None) -> tuple[str, ...]:
         generation.service.removeprefix("https://"),
         generation.model,
         generation.status,
+        _credits(generation) or "",
         _pixels(generation) or "",
         generation.prompt,
         "" if file is None else str(file),
@@ -135,6 +161,10 @@ def _row(generation: Generation, file: Path | None) -> tuple[str, ...]:
 
 def _when(generation: Generation) -> str:
     return generation.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _credits(generation: Generation) -> str | None:
+    return None if generation.credits is None else f"{generation.credits:g}"
 
 
 def _pixels(generation: Generation) -> str | None:

@@ -1,0 +1,77 @@
+"""`flux-nodes resume`: carry on with everything unfinished, from whichever door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..delivery import prepare_folder
+from ..options import json_option, output_option, timeout_option
+from ..progress import progress
+from ..report import report
+from ..screen import say
+from ..service import with_service
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ...core.generation import Generation
+    from ...core.generations import Generations
+    from ...core.settings import Settings
+    from ..collect import Outcome
+    from ..progress import Progress
+
+
+@click.command()
+@output_option
+@timeout_option
+@json_option
+@with_service
+def resume(*, output: Path, timeout: float | None, as_json: bool, settings: Settings) -> int:
+    """Collect everything unfinished, from any door.
+
+    After a crash, an interruption or a wait that ended early. This is free: nothing is sent again. The images are
+    copied to the output folder.
+    """
+    from ..ctrl_c import carry_out
+
+    prepare_folder(output)
+    under_way: list[str] = []
+    with progress(silent=as_json) as shown:
+        work = _resume(settings, under_way, shown, seconds=timeout, folder=output)
+        outcomes, unknown = carry_out(work, under_way=under_way)
+    if not as_json:
+        _say_what_else(outcomes, unknown)
+    return report(outcomes, as_json=as_json, several=True)
+
+
+async def _resume(
+    settings: Settings, under_way: list[str], shown: Progress, *, seconds: float | None, folder: Path
+) -> tuple[list[Outcome], list[str]]:
+    from ...core.generations import Generations
+    from ..collect import collect
+
+    async with Generations.open(settings, door="terminal") as generations:
+        ids = [generation.id for generation in await generations.unfinished()]
+        under_way += ids
+        unknown = await _unknown(generations, settings)
+        return (
+            await collect(generations, ids, seconds=seconds, folder=folder, progress=shown, under_way=under_way),
+            unknown,
+        )
+
+
+async def _unknown(generations: Generations, settings: Settings) -> list[str]:
+    """Return the ids of which nobody knows whether they were paid, but for those that were sent again since."""
+    known: Sequence[Generation] = await generations.recent(most=None, service=settings.service_name)
+    repeated = {generation.retry_of for generation in known}
+    return [one.id for one in known if one.status == "unconfirmed" and one.id not in repeated]
+
+
+def _say_what_else(outcomes: Sequence[Outcome], unknown: Sequence[str]) -> None:
+    if not outcomes:
+        say("There is nothing to resume.")
+    for id_ in unknown:
+        say(f"{id_} is unconfirmed, perhaps paid: `flux-nodes status {id_}` tells what can be done.")

@@ -1,0 +1,61 @@
+"""In plain words: what a generation of which nobody knows may have cost, and how that is settled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.catalog import model
+
+if TYPE_CHECKING:
+    from ..core.generation import Generation
+    from ..core.settings import Settings
+
+
+def explanation(generation: Generation, settings: Settings) -> list[tuple[str, str]]:
+    """Return what to tell of a generation whose answer is not there, by title; of any other, nothing."""
+    if generation.status == "intent":
+        return _of_intent(generation)
+    if generation.status == "unconfirmed":
+        return _of_unconfirmed(generation, settings)
+    return []
+
+
+def risk(generation: Generation) -> str:
+    """Say what sending a generation again would cost, and what may be paid twice by it."""
+    price = f"Sending it again costs {_price(generation)}"
+    if generation.status == "refused":
+        return f"it was never accepted, and nothing was paid. {price}."
+    if generation.status == "failed":
+        return f"it failed at the service, which may have charged for it or not. {price}."
+    return f"its answer was lost: it may be running and paid already. {price}, perhaps a second time."
+
+
+def _price(generation: Generation) -> str:
+    credits_ = model(generation.model).credits
+    return f"{credits_} credit" if credits_ == 1 else f"{credits_} credits"
+
+
+def _of_intent(generation: Generation) -> list[tuple[str, str]]:
+    return [
+        ("happened", "It is written down, and a program that still runs is sending it; the service has not answered."),
+        ("paid", f"{_price(generation)}, as soon as the service has taken it."),
+        ("to do", f"Nothing: `flux-nodes wait {generation.id}` follows it. If that program ends, it is unconfirmed."),
+    ]
+
+
+def _of_unconfirmed(generation: Generation, settings: Settings) -> list[tuple[str, str]]:
+    id_ = generation.id
+    webhook = (
+        f"If the service took it, its webhook to {settings.webhook_host} settles it by itself."
+        if settings.webhook_host
+        else "The service cannot be asked about it: only its answer would have told the task id."
+    )
+    again = f"`flux-nodes retry {id_}` sends it again after asking, and may pay a second time."
+    seeded = f" Until then the same picture is not sent by merely asking for it again; --fresh does. {again}"
+    return [
+        ("happened", "It was sent, and no answer came: the service may have taken it, or never have seen it."),
+        ("paid", f"{_price(generation)} or nothing: compare what `flux-nodes account` shows with what you expect."),
+        ("to wait", webhook),
+        ("to send", again if generation.seed is None else seeded.strip()),
+        ("to leave", "It costs nothing more: it is never sent again by itself."),
+    ]
