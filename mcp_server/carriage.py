@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flux_nodes.core.errors import FluxNodesError, StillRunning
@@ -28,7 +29,7 @@ _LOG = logging.getLogger("flux_nodes.mcp")
 
 
 class Carriage:
-    """One generation on its way, and what is known of it: `latest` is None until the service has taken it."""
+    """One generation on its way, and what is known of it: `latest` is None until it is written down."""
 
     def __init__(
         self, moves: AsyncGenerator[Generation, None], latest: Generation | None = None, *, patience: float
@@ -43,28 +44,33 @@ class Carriage:
     async def watch(self, seconds: float) -> AsyncGenerator[Generation, None]:
         """Yield how it stands now and whenever it has moved, until it has arrived or `seconds` have passed.
 
+        The first word comes as soon as it is written down, however short the wait: it has the id.
+
         Ending the watch ends nothing else. Raises the FluxNodesError that ended the carriage, if one did.
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
         shown: Generation | None = None
         while True:
-            moved, ended = self._moved, self.task.done()
-            if self.latest is not None and self.latest is not shown:
-                shown = self.latest
+            moved, ended, latest = self._moved, self.task.done(), await self.stands()
+            if latest is not shown:
+                shown = latest
                 yield shown
             elif ended:
                 self._raise_what_ended_it()
                 return
             else:
-                allowed = seconds if shown is not None else max(seconds, self._patience)
+                allowed = seconds if latest.status != "intent" else max(seconds, self._patience)
                 if not await _within(moved, begun + allowed - clock()):
                     return
 
-    def named(self, intent: Generation | None) -> Generation | None:
-        """Take this for what it carries, unless more is known by now; return what is known."""
-        self.latest = self.latest or intent
-        return self.latest
+    async def stands(self) -> Generation:
+        """Return how it stands, once it is written down. Raises the FluxNodesError that kept it from that."""
+        while (known := self.latest) is None:
+            if self.task.done():
+                self.task.result()
+            await self._moved.wait()
+        return known
 
     async def _carry(self, moves: AsyncGenerator[Generation, None]) -> None:
         async with aclosing(moves):
@@ -105,9 +111,9 @@ class Carrier:
         self._patience = patience
         self._carriages: set[Carriage] = set()
 
-    def start(self, generations: Generations, request: ImagineRequest) -> Carriage:
+    def start(self, generations: Generations, request: ImagineRequest, *, fresh: bool) -> Carriage:
         """Send a request and carry what comes of it. This is what costs."""
-        return self._keep(Carriage(_started(generations, request), patience=self._patience))
+        return self._keep(Carriage(_started(generations, request, fresh=fresh), patience=self._patience))
 
     def follow(self, generations: Generations, known: Generation) -> Carriage:
         """Carry on a generation that somebody started and that is in no carriage here."""
@@ -116,12 +122,6 @@ class Carrier:
     def of(self, id_: str) -> Carriage | None:
         """Return the carriage that a generation is in, if any."""
         return next((one for one in self._carriages if one.latest is not None and one.latest.id == id_), None)
-
-    async def name(self, carriage: Carriage, generations: Generations, request: ImagineRequest) -> Generation | None:
-        """Find the generation of a carriage whose submit is not answered yet, by its entry in the journal."""
-        intents = await generations.recent(most=50, statuses=("intent",))
-        ours = (one for one in intents if one.fingerprint == request.fingerprint() and self.of(one.id) is None)
-        return carriage.named(next(ours, None))
 
     async def aclose(self) -> None:
         """Stop following at once; a submit under way is heard out first, for LAST_WORDS at most."""
@@ -137,8 +137,14 @@ class Carrier:
         return carriage
 
 
-async def _started(generations: Generations, request: ImagineRequest) -> AsyncGenerator[Generation, None]:
-    started = await generations.start(request)
-    async with aclosing(generations.follow(started.id)) as moves:
+async def _started(
+    generations: Generations, request: ImagineRequest, *, fresh: bool
+) -> AsyncGenerator[Generation, None]:
+    """Write down, send and follow; what is written down is told before it is sent."""
+    intent = await generations.intend(request, fresh=fresh)
+    yield intent
+    if not intent.reused:
+        yield await generations.send(intent, request)
+    async with aclosing(generations.follow(intent.id)) as moves:
         async for moved in moves:
-            yield moved
+            yield replace(moved, reused=intent.reused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -11,6 +12,7 @@ from flux_nodes.core.generation import Status  # noqa: TC001 - pydantic reads th
 
 if TYPE_CHECKING:
     from flux_nodes.core import Generation, Generations
+    from flux_nodes.core.journal import Spending
     from flux_nodes.core.task import Account
 
 _SHOWN = 200
@@ -33,6 +35,8 @@ class GenerationFacts(BaseModel):
     width: int | None = Field(default=None, description="Pixels.")
     height: int | None = Field(default=None, description="Pixels.")
     sha256: str | None = Field(default=None, description="SHA-256 of the file.")
+    credits: float | None = Field(default=None, description="What it cost, or will cost once the service takes it.")
+    reused: bool = Field(default=False, description="true: it was there already, and this call cost nothing.")
 
 
 def generation_facts(generation: Generation, generations: Generations) -> GenerationFacts:
@@ -51,6 +55,8 @@ def generation_facts(generation: Generation, generations: Generations) -> Genera
         width=generation.width,
         height=generation.height,
         sha256=generation.sha256,
+        credits=generation.credits,
+        reused=generation.reused,
     )
 
 
@@ -68,7 +74,8 @@ def in_words(generation: Generation) -> str:
         "refused": "It was never accepted; nothing was paid.",
         "unconfirmed": "The answer of the service was lost; it may have been charged.",
     }
-    return " ".join(part for part in (words[generation.status], generation.message) if part)
+    reused = "It was there already: this call cost nothing." if generation.reused else None
+    return " ".join(part for part in (words[generation.status], generation.message, reused) if part)
 
 
 def _next(generation: Generation) -> str:
@@ -96,12 +103,29 @@ class Entry(BaseModel):
     model: str
     prompt: str = Field(description="Shortened when long.")
     file: str | None = None
+    credits: float | None = None
+
+
+class Spent(BaseModel):
+    """What one door spent at one service on one day."""
+
+    day: str = Field(description="UTC.")
+    door: str
+    service: str
+    generations: int
+    credits: float
 
 
 class Entries(BaseModel):
-    """Generations, the newest first."""
+    """Generations, the newest first, and what was spent in the last thirty days on which anything was."""
 
     generations: list[Entry]
+    spending: list[Spent]
+
+
+def spent(spending: Spending) -> Spent:
+    """Tell what was spent."""
+    return Spent.model_validate(asdict(spending))
 
 
 def entry(generation: Generation, generations: Generations) -> Entry:
@@ -116,6 +140,7 @@ def entry(generation: Generation, generations: Generations) -> Entry:
         model=generation.model,
         prompt=prompt if len(prompt) <= _SHOWN else f"{prompt[:_SHOWN]}…",
         file=_file(generation, generations),
+        credits=generation.credits,
     )
 
 

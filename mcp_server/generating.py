@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flux_nodes.core import catalog
-from flux_nodes.core.errors import InvalidRequest, ServiceUnreachable
+from flux_nodes.core.errors import InvalidRequest
 from mcp_server.arguments import MOST_WAIT, GetArguments
 from mcp_server.facts import GenerationFacts, generation_facts
 from mcp_server.image_prompt import image_prompt
@@ -29,15 +30,9 @@ async def generate_image(context: Context[State], given: ImagineArguments) -> Ge
     state = context.request_context.lifespan_context
     generations = await state.generations()
     request = await _request(given, state, generations)
-    carriage = state.carrier.start(generations, request)
+    carriage = state.carrier.start(generations, request, fresh=given.fresh)
     await _watch(carriage, given.wait_seconds, context)
-    known = carriage.latest or await state.carrier.name(carriage, generations, request)
-    if known is None:
-        raise ServiceUnreachable(
-            "The service has not answered the request yet. It goes on by itself: look for it with list_generations, "
-            "and do not send it again."
-        )
-    return _told(known, generations)
+    return _told(await carriage.stands(), generations)
 
 
 async def get_generation(context: Context[State], given: GetArguments) -> GenerationFacts:
@@ -51,7 +46,7 @@ async def get_generation(context: Context[State], given: GetArguments) -> Genera
     if carriage is None:
         return _told(await generations.refresh(known.id), generations)
     await _watch(carriage, given.wait_seconds, context)
-    return _told(carriage.latest or known, generations)
+    return _told(replace(await carriage.stands(), reused=False), generations)  # reused by another call, not by this
 
 
 async def _watch(carriage: Carriage, seconds: float, context: Context[State]) -> None:
@@ -104,7 +99,8 @@ def tools() -> list[Tool]:
                 f"Generate one image from words with a FLUX model. COSTS {_price()} a call, from the user's account. "
                 "Waits up to wait_seconds for the image and returns its facts and its generation_id; what is not ready "
                 "by then goes on by itself and is collected with get_generation, free of charge. Never call this "
-                "again for a generation that is still running. Wrong arguments cost nothing. "
+                "again for a generation that is still running. Wrong arguments cost nothing, nor does a picture with a "
+                "seed that was asked for before in the same words: that one is given again, unless fresh is true. "
                 "Returns no pixels: the facts name the file, and view_image shows it."
             ),
             arguments=ImagineArguments,

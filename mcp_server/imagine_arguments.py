@@ -36,6 +36,17 @@ _WAIT_SECONDS = {
     "maximum": MOST_WAIT,
     "default": WAIT,
 }
+_FRESH = {
+    "type": "boolean",
+    "title": "Fresh",
+    "description": (
+        "Pay for a new generation even where the same picture (all arguments the same, seed included) is stored or "
+        "under way already. Otherwise that one is given again, free. Only when the user wants to pay again."
+    ),
+    "default": False,
+}
+_OF_THE_CALL = {"fresh": _FRESH, "wait_seconds": _WAIT_SECONDS}
+"""What a call says to this door, and not to the service."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +58,7 @@ class ImagineArguments:
 
     values: Mapping[str, Any]
     image_prompt: object
+    fresh: bool
     wait_seconds: float
     faults: tuple[Fault, ...]
 
@@ -55,7 +67,7 @@ class ImagineArguments:
         """Return the JSON Schema of the arguments."""
         return {
             "type": "object",
-            "properties": {**{item.name: _property(item) for item in OFFERED}, "wait_seconds": _WAIT_SECONDS},
+            "properties": {**{item.name: _property(item) for item in OFFERED}, **_OF_THE_CALL},
             "required": [item.name for item in OFFERED if item.required and item.name != "model"],
             "additionalProperties": False,
         }
@@ -65,7 +77,9 @@ class ImagineArguments:
         """Read a call's arguments."""
         given = {name: value for name, value in raw.items() if value is not None}
         wait = _number(given.pop("wait_seconds", WAIT))
-        faults = [] if _is_wait(wait) else [Fault("wait_seconds", "cannot be used", f"0 to {MOST_WAIT} seconds")]
+        fresh = _truth(given.pop("fresh", False))
+        faults = [] if isinstance(fresh, bool) else [Fault("fresh", "cannot be used", "true or false")]
+        faults += [] if _is_wait(wait) else [Fault("wait_seconds", "cannot be used", f"0 to {MOST_WAIT} seconds")]
         names = [item.name for item in OFFERED]
         faults += [Fault(name, "there is no such argument", ", ".join(names)) for name in given if name not in names]
         return cls(
@@ -74,6 +88,7 @@ class ImagineArguments:
                 **{item.name: _lenient(item, given[item.name]) for item in OFFERED if item.name in given},
             },
             image_prompt=given.get("image_prompt"),
+            fresh=fresh is True,
             wait_seconds=float(wait) if _is_wait(wait) else 0.0,
             faults=tuple(faults),
         )
@@ -110,9 +125,11 @@ def _lenient(item: Parameter, value: object) -> object:
     """Read a number or a truth value that came as text, as language models write them now and then."""
     if item.kind in {"integer", "number"}:
         return _number(value)
-    if item.kind == "boolean" and isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower(), value)
-    return value
+    return _truth(value) if item.kind == "boolean" else value
+
+
+def _truth(value: object) -> object:
+    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
 def _number(value: Any) -> Any:

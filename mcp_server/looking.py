@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mcp.types import ImageContent
 
 from mcp_server.arguments import ListArguments, NoArguments, ViewArguments
-from mcp_server.facts import AccountFacts, Entries, Models, account_facts, entry, models
+from mcp_server.facts import AccountFacts, Entries, Models, account_facts, entry, models, spent
 from mcp_server.tool import LOOKS, tool
 
 if TYPE_CHECKING:
@@ -33,11 +33,12 @@ async def view_image(context: Context[State], given: ViewArguments) -> ImageCont
 
 
 async def list_generations(context: Context[State], given: ListArguments) -> Entries:
-    """List the newest generations."""
+    """List the newest generations, and what was spent."""
     generations = await context.request_context.lifespan_context.generations()
     statuses = () if given.status is None else (given.status,)
     found = await generations.recent(most=given.most, statuses=statuses)
-    return Entries(generations=[entry(one, generations) for one in found])
+    spending = [spent(one) for one in await generations.spending()]
+    return Entries(generations=[entry(one, generations) for one in found], spending=spending)
 
 
 async def list_models(context: Context[State], given: NoArguments) -> Models:
@@ -70,7 +71,10 @@ def tools() -> list[Tool]:
         tool(
             list_generations,
             title="List generations",
-            description="List the newest generations of this machine with their ids, wherever they were started. Free.",
+            description=(
+                "List the newest generations of this machine with their ids, wherever they were started, and the "
+                "credits spent by day and door. Free."
+            ),
             arguments=ListArguments,
             output=Entries,
             hints=LOOKS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from flux_nodes.core.errors import (
+    BudgetReached,
     FluxNodesError,
     ImageUnavailable,
     MissingKey,
@@ -33,10 +34,14 @@ def _advice(error: FluxNodesError) -> str:
     if isinstance(error, UnknownGeneration):
         return "list_generations shows the ids there are."
     if isinstance(error, SubmitUnconfirmed):
+        id_ = error.generation_id
         return (
-            f"Its generation_id is {error.generation_id}. Do not call generate_image for it again "
-            "unless the user accepts that this may cost twice."
+            f"Its generation_id is {id_}. Do not call generate_image for it again unless the user accepts that this "
+            "may cost twice; then set fresh. What can be done meanwhile: get_account shows whether a credit is gone, "
+            f"and the user may look at `flux-nodes status {id_}` in a terminal."
         )
+    if isinstance(error, BudgetReached):
+        return "Only the user can raise it: tell them. list_generations shows what was spent."
     if isinstance(error, MissingKey):
         return "Only the user can do this: tell them."
     return ""

@@ -63,7 +63,7 @@ class State:
 
     def image_folders(self, generations: Generations) -> tuple[Path, ...]:
         """Return the folders in which a file may be read as an image prompt: the image store, and those named."""
-        return (generations.settings.home / "images", *self._image_folders)
+        return (generations.settings.images, *self._image_folders)
 
     def _is_useless(self, opening: asyncio.Task[Generations]) -> bool:
         if not opening.done():

@@ -6,12 +6,12 @@ Source: flux-imagine page; apiframe wire notes, section 2.
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from datetime import datetime, timezone
-from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx2
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from .errors import (
     KeyRefused,
@@ -25,9 +25,10 @@ from .retry import CHARGES, DEADLINE, NEVER_CONNECTED, Policy, RetryTransport, r
 from .task import Account, Task, error_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Sequence
     from types import TracebackType
 
+    from pydantic import SecretStr
     from typing_extensions import Self
 
     from .request import ImagineRequest
@@ -40,6 +41,8 @@ _ACCOUNT_SECONDS = 10.0
 """A look at the account is for a person who waits for it: no use in trying for a minute."""
 
 _MOST_BYTES = 4 * 2**20
+_LEAST_SECRET = 12
+"""A shorter key (the sandbox's is a word) may stand in an answer without being an echo of it."""
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 
 
@@ -79,7 +82,11 @@ class ApiframeClient:
 
     def require_key(self) -> None:
         """Raise MissingKey when there is none: before anything is written down that could not be sent."""
-        self._revealed_key()
+        if not self._key:
+            raise MissingKey(
+                "No API key is set. Set APIFRAME_API_KEY, or store it with `flux-nodes login`; "
+                "to try everything without one, use the sandbox (`--sandbox`)."
+            )
 
     async def submit(self, request: ImagineRequest) -> str:
         """Send a request and return its task id. This is what costs, and it is sent once.
@@ -91,7 +98,9 @@ class ApiframeClient:
             SubmitUnconfirmed: it was sent, and no usable answer came: it may have been charged.
         """
         try:
-            reply = await self._request("POST", "/flux-imagine", request.wire(), charges=True)
+            reply = await self._request(
+                self._http.build_request("POST", "/flux-imagine", json=request.wire(), extensions={CHARGES: True})
+            )
         except ServiceUnreachable as error:
             if isinstance(error.__cause__, NEVER_CONNECTED):
                 raise
@@ -103,7 +112,10 @@ class ApiframeClient:
 
     async def fetch(self, task_id: str) -> Task:
         """Ask for the state of one task. Raises ServiceRefused or ServiceUnreachable."""
-        return Task.parse(_no_refusal(await self._request("POST", "/fetch", {"task_id": task_id})), task_id=task_id)
+        return Task.parse(
+            _no_refusal(await self._request(self._http.build_request("POST", "/fetch", json={"task_id": task_id}))),
+            task_id=task_id,
+        )
 
     async def fetch_many(self, task_ids: Sequence[str]) -> list[Task]:
         """Ask for any number of tasks, twenty ids a request; those the service passes over are missing from the answer.
@@ -119,53 +131,48 @@ class ApiframeClient:
     async def _some(self, ids: list[str]) -> list[Task]:
         if len(ids) == 1:
             return [await self.fetch(ids[0])]
-        reply = _no_refusal(await self._request("POST", "/fetch-many", {"task_ids": ids}))
+        reply = _no_refusal(
+            await self._request(self._http.build_request("POST", "/fetch-many", json={"task_ids": ids}))
+        )
         return [Task.parse(entry) for entry in _entries(reply) if isinstance(entry, dict) and entry.get("task_id")]
 
     async def account(self) -> Account:
         """Return the account behind the key, with its credits. Raises ServiceRefused or ServiceUnreachable."""
         try:
-            return Account.model_validate(await self._request("GET", "/account", deadline=_ACCOUNT_SECONDS))
+            return Account.model_validate(
+                await self._request(
+                    self._http.build_request("GET", "/account", extensions={DEADLINE: _ACCOUNT_SECONDS})
+                )
+            )
         except ValidationError as error:
             raise ServiceUnreachable("The service answered with something that is no account.") from error
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        charges: bool = False,
-        deadline: float = inf,
-    ) -> Any:
+    async def _request(self, request: httpx2.Request) -> Any:
         """Send one request and return its JSON. Raises ServiceRefused, ServiceUnreachable, MissingKey."""
-        headers = {"Authorization": self._revealed_key()}
-        try:
-            async with self._http.stream(
-                method, path, json=body, headers=headers, extensions={CHARGES: charges, DEADLINE: deadline}
-            ) as response:
-                content = await _bounded(response)
-        except httpx2.HTTPError as error:
-            raise ServiceUnreachable(
-                f"The service at {self._http.base_url} could not be reached: {_why(error)}."
-            ) from error
-        reply = _json(content)
+        self.require_key()
+        response, reply = await self._answer(request)
         if response.is_success and reply is not None:
             return reply
         self._refused(response, reply)
         return None
 
-    def _revealed_key(self) -> str:
-        if self._key is None or not self._key.get_secret_value():
-            raise MissingKey(
-                "No API key is set. Set APIFRAME_API_KEY, or store it with `flux-nodes login`; "
-                "to try everything without one, use the sandbox (`--sandbox`)."
-            )
-        return self._key.get_secret_value()
+    async def _answer(self, request: httpx2.Request) -> tuple[httpx2.Response, Any]:
+        """Return an answer and its JSON, the key blotted out. No frame that raises holds the key or raw bytes."""
+        try:
+            async with aclosing(
+                await self._http.send(request, stream=True, auth=_Authorization(self._key))
+            ) as response:
+                return response, self._without_key(_json(await _bounded(response)))
+        except httpx2.HTTPError as error:
+            # Frames of the network's libraries hold headers: a report of this error must not show them.
+            error.with_traceback(None).__cause__ = error.__context__ = None
+            raise ServiceUnreachable(
+                f"The service at {self._http.base_url} could not be reached: {_why(error).rstrip('.')}."
+            ) from error
 
     def _refused(self, response: httpx2.Response, reply: object) -> NoReturn:
         status = response.status_code
-        messages = tuple(self._without_key(words) for words in error_words(reply))
+        messages = tuple(self._blotted(words) for words in error_words(reply))
         said = f': "{"; ".join(messages)}"' if messages else "."
         if status == 401:
             raise KeyRefused(
@@ -186,10 +193,32 @@ class ApiframeClient:
             raise ServiceRefused(f"The service refused the request ({status}){said}", status=status, messages=messages)
         raise ServiceUnreachable(f"The service gave no usable answer (HTTP {status}){said}")
 
-    def _without_key(self, words: str) -> str:
-        # A service may repeat what it was sent; a key must not come back to a log or a screen.
-        key = self._key.get_secret_value() if self._key else ""
-        return words.replace(key, "***") if key else words
+    def _without_key(self, reply: Any) -> Any:
+        """Blot the key out of all texts: a service may repeat what it was sent, and much of this is kept and shown."""
+        if self._key is None or len(self._key) < _LEAST_SECRET:
+            return reply
+        if isinstance(reply, str):
+            return self._blotted(reply)
+        if isinstance(reply, list):
+            return [self._without_key(each) for each in reply]
+        if isinstance(reply, dict):
+            return {self._without_key(name): self._without_key(value) for name, value in reply.items()}
+        return reply
+
+    def _blotted(self, words: str) -> str:
+        return words.replace(self._key.get_secret_value(), "***") if self._key else words
+
+
+class _Authorization(httpx2.Auth):
+    """Puts the key on a request, where the library blots it out of what it shows."""
+
+    def __init__(self, key: SecretStr | None) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        if self._key is not None:
+            request.headers["Authorization"] = self._key.get_secret_value()
+        yield request
 
 
 def _no_refusal(reply: Any) -> Any:

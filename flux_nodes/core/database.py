@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from .errors import InvalidSettings, StorageError
 
@@ -26,12 +26,22 @@ _AGAIN = 0.02
 """Seconds between two tries where SQLite itself does not wait."""
 
 
+_QUEUEING = frozenset({"sqlite", "postgresql"})
+"""Databases in which those who write alone wait for each other; in others the second one fails."""
+
+_TURN = 0x666C7578
+"""PostgreSQL's advisory lock of those who write alone: any number will do that nobody else is likely to use."""
+
+
+class Taken(StorageError):
+    """Another process has written the same meanwhile."""
+
+
 class Database:
     """A database that holds a journal, by SQLAlchemy URL. Raises InvalidSettings or StorageError."""
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        self._is_sqlite = _is_sqlite(self._engine.url)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -41,13 +51,15 @@ class Database:
     def writing(self, *, alone: bool = False) -> Iterator[Connection]:
         """Give a transaction that is committed at the end; `alone` keeps what it reads from changing meanwhile."""
         options: dict[str, Any] = {"flux_nodes_writes": True}
-        if alone and not self._is_sqlite:  # a writer of SQLite is alone already
+        if alone and self._engine.dialect.name not in _QUEUEING:
             options["isolation_level"] = "SERIALIZABLE"
         with (
             _as_storage_errors(),
             self._engine.connect() as connection,
             connection.execution_options(**options).begin(),
         ):
+            if alone and self._engine.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_TURN)))
             yield connection
 
     @contextmanager
@@ -61,6 +73,8 @@ class Database:
 def _as_storage_errors() -> Iterator[None]:
     try:
         yield
+    except IntegrityError as error:
+        raise Taken("The journal cannot be used: another process was first.") from error
     except SQLAlchemyError as error:
         # The driver's own words only: SQLAlchemy's would repeat the statement with its values.
         cause = getattr(error, "orig", None) or type(error).__name__

@@ -119,7 +119,7 @@ class OtherService(NothingSent):
         self.service = service
         way = "--sandbox" if service == "sandbox" else f"APIFRAME_BASE_URL={service}"
         super().__init__(
-            f"Generation {id_} is under way at {service}, and the service that is set is {set_to}: asking there would "
+            f"Generation {id_} belongs to {service}, and the service that is set is {set_to}: asking there would "
             f"be of no use. Ask again with {way}."
         )
 

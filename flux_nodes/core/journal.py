@@ -14,9 +14,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
-from .database import Database
+from .database import Database, Taken
 from .errors import BudgetReached, UnknownGeneration
 from .generation import Generation, Status
 from .process import is_gone, this_process
@@ -97,7 +96,7 @@ class Journal:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         try:
-            with self._database.writing() as connection:
+            with self._database.writing(alone=True) as connection:
                 prepare(connection)
         except BaseException:
             self._database.close()
@@ -120,7 +119,7 @@ class Journal:
         try:
             with self._database.writing(alone=True) as connection:
                 return self._intend(connection, intent)
-        except IntegrityError:
+        except Taken:
             # Another process was first with the same picture, in a database whose writers do not queue.
             with self._database.writing(alone=True) as connection:
                 return self._intend(connection, intent)
@@ -235,7 +234,12 @@ class Journal:
 def _holder(connection: Connection, intent: Intent) -> Generation | None:
     if intent.claim is None or intent.fresh:
         return None
-    found = _first(connection, GENERATIONS.c.claim == intent.claim)
+    columns = GENERATIONS.c
+    found = _first(connection, columns.claim == intent.claim)
+    if found is None:
+        # What was asked for last came to nothing: an earlier one of the same picture is as good.
+        same = (columns.service == intent.service) & (columns.fingerprint == intent.request.fingerprint())
+        found = _first(connection, same & columns.status.in_((*UNFINISHED, "stored")))
     return None if found is None else replace(found, reused=True)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .catalog import model
-from .errors import FluxNodesError, NothingSent, StorageError, SubmitUnconfirmed
+from .errors import FluxNodesError, NothingSent, OtherService, StorageError, SubmitUnconfirmed
 from .request import ImagineRequest
 from .unbroken import blocking, to_the_end
 from .webhook import address_for
@@ -66,6 +66,8 @@ class Sender:
                 f"Generation {known.id} is {known.status}: there is nothing to send again. "
                 f"`flux-nodes wait {known.id}` collects it, free of charge."
             )
+        if known.service != self._settings.service_name:  # a pretended one, sent here, would be paid
+            raise OtherService(known.id, service=known.service, set_to=self._settings.service_name)
         request = await self._request_of(known)
         return await self.send(await self.intend(request, fresh=True, retry_of=known.id), request)
 

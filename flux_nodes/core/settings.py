@@ -119,44 +119,69 @@ class Settings(BaseModel):
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the environment (this process's unless given) and the settings file. Raises InvalidSettings."""
-        variables = os.environ if environ is None else environ
-        spoken = {name: variables[variable] for name, variable in ENVIRONMENT.items() if variables.get(variable)}
-        home = Path(spoken.get("home") or user_data_path("flux-nodes", appauthor=False)).expanduser().absolute()
-        try:
-            return cls.model_validate({**_from_file(home / FILE), **spoken, "home": home})
-        except ValidationError as error:
-            raise InvalidSettings(_in_words(error, home / FILE)) from None
+        found = _checked(cls, environ)
+        if isinstance(found, Settings):
+            return found
+        # A report of this error shows the variables of the frame that raises it: the key must not be among them.
+        del environ
+        raise InvalidSettings(found)
 
-    def store_key(self, key: str) -> Path:
+    def store_key(self, key: str | SecretStr) -> Path:
         """Write the key to the settings file, readable by its owner only, and return the file.
 
         Raises InvalidSettings, OSError.
         """
-        try:
-            checked = _key(SecretStr(key)).get_secret_value()
-        except ValueError as error:
-            raise InvalidSettings(f"The key {error}; nothing was stored.") from None
-        if not checked:
-            raise InvalidSettings("The key is empty; nothing was stored.")
         target = self.home / FILE
-        document = {**_from_file(target), "api_key": checked}
-        write_whole(target, json.dumps(document, indent=2).encode(), mode=0o600)
+        wrong = _stored(target, key if isinstance(key, SecretStr) else SecretStr(key))
+        del key  # a report of the error would show it
+        if wrong is not None:
+            raise wrong
         return target
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _stored(target: Path, key: SecretStr) -> InvalidSettings | OSError | None:
+    """Store a key; return what kept it from being stored, without the frames that held it."""
+    try:
+        checked = _key(key).get_secret_value()
+    except ValueError as error:
+        return InvalidSettings(f"The key {error}; nothing was stored.")
+    if not checked:
+        return InvalidSettings("The key is empty; nothing was stored.")
+    document = _from_file(target)
+    if isinstance(document, str):
+        return InvalidSettings(document)
+    try:
+        write_whole(target, json.dumps({**document, "api_key": checked}, indent=2).encode(), mode=0o600)
+    except OSError as error:
+        error.__context__ = None
+        return error.with_traceback(None)
+    return None
+
+
+def _checked(kind: type[Settings], environ: Mapping[str, str] | None) -> Settings | str:
+    """Return settings, or what is wrong with them in words."""
+    variables = os.environ if environ is None else environ
+    spoken = {name: variables[variable] for name, variable in ENVIRONMENT.items() if variables.get(variable)}
+    home = Path(spoken.get("home") or user_data_path("flux-nodes", appauthor=False)).expanduser().absolute()
+    document = _from_file(home / FILE)
+    if isinstance(document, str):
+        return document
+    try:
+        return kind.model_validate({**document, **spoken, "home": home})
+    except ValidationError as error:
+        return _in_words(error, home / FILE)
+
+
+def _from_file(path: Path) -> dict[str, Any] | str:
+    """Return what the settings file says, or what is wrong with it in words."""
     try:
         with path.open("rb") as file:
             document = json.loads(file.read(_MOST_BYTES))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"The settings file {path} cannot be read: {type(error).__name__}. It holds one JSON object."
-        ) from None
-    if not isinstance(document, dict):
-        raise InvalidSettings(f"The settings file {path} holds no JSON object.")
-    return document
+        return f"The settings file {path} cannot be read: {type(error).__name__}. It holds one JSON object."
+    return document if isinstance(document, dict) else f"The settings file {path} holds no JSON object."
 
 
 def _in_words(error: ValidationError, path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .errors import StorageError
@@ -89,3 +90,14 @@ def write_whole(target: Path, data: bytes, *, mode: int = 0o644) -> None:
     except OSError:
         os.unlink(name)  # noqa: PTH108 - likewise
         raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the system lets a folder be synced; the file is there in any case."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -27,9 +27,24 @@ _PICTURE = tuple(item for item in PARAMETERS if item.group == "picture")
 """What a node offers. How a result is delivered is the host's business, and a secret has no place in a graph."""
 
 
+FRESH = Input(
+    name="fresh",
+    type="BOOLEAN",
+    label="Pay again",
+    tooltip=(
+        "Make and pay a new generation even where the same picture (all inputs the same, seed included) is stored or "
+        "under way already. Off, that one is given again, free."
+    ),
+    default=False,
+    optional=True,
+    advanced=True,
+)
+"""What is for `Generations.start` and not for the service. Optional, and behind all others: older graphs have none."""
+
+
 def inputs() -> tuple[Input, ...]:
-    """Make the inputs of a generating node, in the catalog's order."""
-    return tuple(_input(item) for item in _PICTURE)
+    """Make the inputs of a generating node: the catalog's in its order, then FRESH."""
+    return (*(_input(item) for item in _PICTURE), FRESH)
 
 
 def _input(item: Parameter) -> Input:
@@ -102,7 +117,8 @@ def faults(values: Mapping[str, Any]) -> Sequence[Fault]:
 
 def _sendable(values: Mapping[str, Any]) -> dict[str, Any]:
     model = str(values.get("model"))
-    return {name: value for name, value in values.items() if _is_sent(parameter(name), value, model)}
+    sent = {name: value for name, value in values.items() if name != FRESH.name}
+    return {name: value for name, value in sent.items() if _is_sent(parameter(name), value, model)}
 
 
 def _is_sent(item: Parameter, value: Any, model: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import fields
@@ -28,31 +29,43 @@ _TASK = Output(
 )
 
 
-async def _submitted(context: Context, values: Mapping[str, Any], image_prompt: Array | None) -> Generation:
+async def _submitted(
+    context: Context, values: Mapping[str, Any], image_prompt: Array | None, *, fresh: bool
+) -> Generation:
     request = await asyncio.to_thread(fields.request, values, image_prompt=image_prompt)
-    return await context.generations.start(request)
+    return await context.generations.start(request, fresh=fresh)
 
 
 async def _image(context: Context, generation: Generation) -> Result:
     image = await context.generations.array(generation)
-    text = f"{generation.model} {generation.width}×{generation.height} · {generation.id}"
+    text = f"{generation.model} {generation.width}×{generation.height} · {_named(generation)}"
     return Result((image,), text=text)
 
 
-async def imagine(context: Context, *, image_prompt: Array | None = None, **values: Any) -> AsyncGenerator[Step, None]:
+def _named(generation: Generation) -> str:
+    return f"{generation.id} · reused, free" if generation.reused else generation.id
+
+
+async def imagine(
+    context: Context, *, image_prompt: Array | None = None, fresh: bool = False, **values: Any
+) -> AsyncGenerator[Step, None]:
     """Generate an image and wait for it. Raises what `Generations.start` and `Generations.follow` raise."""
-    started = last = await _submitted(context, values, image_prompt)
-    async for last in context.generations.follow(started.id):
+    started = last = await _submitted(context, values, image_prompt, fresh=fresh)
+    async for moved in context.generations.follow(started.id):
+        last = replace(moved, reused=started.reused)
         yield last
     image = await _image(context, last)
     yield Result((*image.values, last.id), text=image.text)
 
 
-async def submit(context: Context, *, image_prompt: Array | None = None, **values: Any) -> AsyncGenerator[Step, None]:
+async def submit(
+    context: Context, *, image_prompt: Array | None = None, fresh: bool = False, **values: Any
+) -> AsyncGenerator[Step, None]:
     """Start a generation and return at once. Raises what `Generations.start` raises."""
-    started = await _submitted(context, values, image_prompt)
+    started = await _submitted(context, values, image_prompt, fresh=fresh)
     yield started
-    yield Result((started.id, started.id), text=f"{started.model} submitted · {started.id}")
+    stands = started.status if started.reused else "submitted"
+    yield Result((started.id, started.id), text=f"{started.model} {stands} · {_named(started)}")
 
 
 async def fetch(context: Context, *, task: str | None = None, generation_id: str = "") -> AsyncGenerator[Step, None]:

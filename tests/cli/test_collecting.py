@@ -122,7 +122,7 @@ def test_a_row_in_a_pipe_is_one_line_whatever_the_prompt_holds(terminal: Termina
 def test_an_empty_journal_is_no_error_and_needs_no_key(bare: Terminal) -> None:
     ended = bare.type("list")
     assert (ended.code, ended.out) == (0, "")
-    assert bare.type("list", "--json").document == {"generations": []}
+    assert bare.type("list", "--json").document == {"generations": [], "spending": []}
 
 
 def test_a_journal_that_cannot_be_opened_is_told_of_in_a_sentence(bare: Terminal, tmp_path: Path) -> None:

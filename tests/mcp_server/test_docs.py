@@ -39,7 +39,8 @@ async def test_every_tool_has_its_row_with_all_its_arguments(client: Client) -> 
 
 def test_the_answers_shown_are_answers_of_the_tools() -> None:
     shapes: dict[str, type[BaseModel]] = {"generation_id": GenerationFacts, "credits": AccountFacts}
-    shown = [(shapes[key], block) for block in BLOCKS for key in shapes if key in block]
+    kinds = [next((shape for key, shape in shapes.items() if key in block), None) for block in BLOCKS]
+    shown = [(shape, block) for shape, block in zip(kinds, BLOCKS, strict=True) if shape is not None]
 
     assert len(shown) == 3
     for shape, block in shown:

@@ -158,6 +158,9 @@ async def test_a_call_that_is_cancelled_loses_nothing(slow_client: Client, slow:
             call.cancel()
 
         await slow_client.call_tool("generate_image", {**SMALL, "wait_seconds": 50}, progress_callback=give_up)
+    with anyio.fail_after(20):
+        while not slow.tasks:
+            await anyio.lowlevel.checkpoint()
     clock.advance(60)
     id_ = heard[0].partition(":")[0]
     late = facts(await slow_client.call_tool("get_generation", {"generation_id": id_, "wait_seconds": 20}))
@@ -207,6 +210,41 @@ async def test_a_wait_longer_than_the_servers_own_patience_hands_back_the_id(
         told = facts(await client.call_tool("generate_image", {**SMALL, "wait_seconds": 50}))
 
     assert told["status"] in {"submitted", "running"}
+
+
+async def test_the_same_picture_is_paid_once_and_said_to_be_reused(client: Client, sandbox: Sandbox) -> None:
+    first = facts(await client.call_tool("generate_image", {**SMALL, "seed": 7}))
+    again = facts(await client.call_tool("generate_image", {**SMALL, "seed": 7}))
+    looked = facts(await client.call_tool("get_generation", {"generation_id": first["generation_id"]}))
+
+    assert (again["generation_id"], again["file"]) == (first["generation_id"], first["file"])
+    assert [told["reused"] for told in (first, again, looked)] == [False, True, False]
+    assert "cost nothing" in again["message"]
+    assert first["credits"] == sandbox.charges == 1
+
+
+@pytest.mark.parametrize("fresh", [True, "true"])
+async def test_a_picture_can_be_paid_for_again(client: Client, sandbox: Sandbox, fresh: object) -> None:
+    first = facts(await client.call_tool("generate_image", {**SMALL, "seed": 7}))
+    again = facts(await client.call_tool("generate_image", {**SMALL, "seed": 7, "fresh": fresh}))
+
+    assert again["generation_id"] != first["generation_id"]
+    assert not again["reused"]
+    assert sandbox.charges == 2
+    assert not any("fresh" in request.json for request in sandbox.requests if request.path == "/flux-imagine")
+
+
+async def test_the_id_is_told_while_the_request_has_no_answer_yet(slow_client: Client, slow: Sandbox) -> None:
+    slow.inject(Fault(where="submit", kind="slow", seconds=0.6))
+    heard: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total
+        heard.append(message or "")
+
+    told = facts(await slow_client.call_tool("generate_image", {**SMALL, "wait_seconds": 0}, progress_callback=hear))
+
+    assert heard[0].startswith(f"{told['generation_id']}: The request is being sent")
 
 
 async def test_two_generations_at_once_are_two_generations(client: Client, sandbox: Sandbox) -> None:

@@ -36,7 +36,8 @@ async def test_a_lost_answer_is_not_sent_again_and_says_that_it_may_have_cost(cl
     (listed,) = facts(await client.call_tool("list_generations", {}))["generations"]
 
     assert "generate_image" in words
-    assert listed["generation_id"] in words
+    assert "fresh" in words
+    assert f"flux-nodes status {listed['generation_id']}" in words
     assert sandbox.charges == 1
 
 
@@ -59,6 +60,20 @@ async def test_a_refusal_of_the_service_is_told_in_its_words(client: Client, san
 
     assert "credit" in words.lower()
     assert sandbox.charges == 0
+
+
+async def test_a_budget_that_is_reached_is_told_with_its_sum(settings: Settings, sandbox: Sandbox, mode: str) -> None:
+    limited = settings.model_copy(update={"budget": 1.0})
+
+    async with Client(build(lambda: limited), mode=mode) as client:
+        facts(await client.call_tool("generate_image", SMALL))
+        words = refusal(await client.call_tool("generate_image", SMALL), "budget_reached")
+        (spent,) = facts(await client.call_tool("list_generations", {}))["spending"]
+
+    assert "1 credits a day" in words
+    assert "FLUX_NODES_BUDGET" in words
+    assert (spent["door"], spent["generations"], spent["credits"]) == ("assistant", 1, 1.0)
+    assert sandbox.charges == 1
 
 
 async def test_a_wrong_key_is_told_as_such(settings: Settings, mode: str) -> None:

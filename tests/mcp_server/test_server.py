@@ -56,7 +56,7 @@ async def test_the_arguments_of_generating_are_the_catalogs(client: Client) -> N
     schema = (await tools(client))["generate_image"].input_schema
 
     offered = {item.name: item for item in catalog.PARAMETERS if item.group == "picture"}
-    assert [*offered, "wait_seconds"] == list(schema["properties"])
+    assert [*offered, "fresh", "wait_seconds"] == list(schema["properties"])
     assert schema["required"] == ["prompt"]
     assert schema["additionalProperties"] is False
     for name, item in offered.items():

@@ -53,7 +53,7 @@ def test_every_input_and_output_explains_itself_and_no_name_is_used_twice(node: 
 
 def test_a_generating_node_has_the_inputs_of_the_catalog_and_no_delivery() -> None:
     names = [item.name for item in BY_ID["FluxImagine"].inputs]
-    assert names == [item.name for item in PARAMETERS if item.group == "picture"]
+    assert names == [*(item.name for item in PARAMETERS if item.group == "picture"), "fresh"]
     model = BY_ID["FluxImagine"].input("model")
     assert model is not None
     assert (model.default, model.choices) == (DEFAULT_MODEL, MODEL_NAMES)
@@ -107,6 +107,37 @@ async def test_fetch_says_what_is_missing_or_unknown(generations: Generations) -
         await result("FluxFetch", generations)
     with pytest.raises(UnknownGeneration):
         await result("FluxFetch", generations, generation_id="g-nobody")
+
+
+@pytest.mark.parametrize("node_id", ["FluxImagine", "FluxSubmit"])
+async def test_the_same_picture_is_reused_and_said_to_be_free_unless_it_is_to_be_paid_again(
+    generations: Generations, sandbox: Sandbox, node_id: str
+) -> None:
+    first = await result("FluxImagine", generations, **SMALL)
+    again = await result(node_id, generations, **SMALL)
+    assert (again.values[1], sandbox.charges) == (first.values[1], 1)
+    assert "reused, free" in again.text
+    paid = await result(node_id, generations, **SMALL, fresh=True)
+    assert paid.values[1] != first.values[1]
+    assert sandbox.charges == 2
+    assert "reused" not in first.text + paid.text
+
+
+async def test_the_wish_to_pay_again_is_not_sent_to_the_service(generations: Generations, sandbox: Sandbox) -> None:
+    await result("FluxSubmit", generations, **SMALL, fresh=True)
+    assert "fresh" not in next(request.json for request in sandbox.requests if request.path == "/flux-imagine")
+
+
+@pytest.mark.parametrize("node_id", ["FluxImagine", "FluxSubmit"])
+def test_the_wish_to_pay_again_is_the_last_of_the_widgets_and_may_be_missing(node_id: str) -> None:
+    last = [item for item in BY_ID[node_id].inputs if item.is_widget][-1]
+    assert (last.name, last.label, last.default, last.optional, last.advanced) == (
+        "fresh",
+        "Pay again",
+        False,
+        True,
+        True,
+    )
 
 
 async def test_a_failed_generation_is_an_error_and_never_a_picture(generations: Generations, sandbox: Sandbox) -> None:

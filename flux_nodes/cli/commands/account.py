@@ -69,7 +69,7 @@ def login(*, no_check: bool) -> int:
     """
     from ..ctrl_c import carry_out
 
-    settings = _with_key(_asked_key())
+    settings = _with_asked_key()
     credits_left = None if no_check else carry_out(_account(settings)).credits
     file = _stored(settings)
     readers = "" if os.name == "nt" else ", readable by you only (mode 0600)"
@@ -88,17 +88,20 @@ def _asked_key() -> str:
     return sys.stdin.read().strip()
 
 
-def _with_key(key: str) -> Settings:
+def _with_asked_key() -> Settings:
+    from pydantic import SecretStr
+
     from ...core.settings import Settings
 
+    key = SecretStr(_asked_key())  # from here on nothing shows it
     if not key:
         raise InvalidSettings("No key was given; nothing was stored.")
-    return Settings.load({**os.environ, "APIFRAME_API_KEY": key})
+    return Settings.load({**os.environ, "APIFRAME_API_KEY": key.get_secret_value()})
 
 
 def _stored(settings: Settings) -> Path:
     assert settings.api_key is not None  # noqa: S101 - a key was given; this tells the type checker
     try:
-        return settings.store_key(settings.api_key.get_secret_value())
+        return settings.store_key(settings.api_key)
     except OSError as error:
         raise StorageError(f"The key could not be stored in {settings.home}: {error.strerror}.") from error

@@ -32,7 +32,7 @@ _LIST = (
     Column("service", spare=True),
     Column("model"),
     Column("status"),
-    Column("credits", spare=True),
+    Column("cost", spare=True),
     Column("pixels", spare=True, only="terminal"),
     Column("prompt", wide=True, cut=True),
     Column("file", only="pipe"),

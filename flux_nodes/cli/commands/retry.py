@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...core.errors import NothingSent
+from ...core.errors import NothingSent, OtherService
 from ..delivery import prepare_folder
 from ..explanation import risk
 from ..options import json_option, output_option, timeout_option
@@ -58,12 +58,14 @@ def retry(
 
 
 async def _known(settings: Settings, ids: Sequence[str]) -> list[Generation]:
-    """Look all of them up before any is sent. Raises UnknownGeneration, and NothingSent for one that goes on."""
+    """Look all of them up before any is sent. Raises NothingSent for one that is not to be sent, or not there."""
     from ...core.generations import Generations
 
     async with Generations.open(settings, door="terminal") as generations:
         known = [await generations.refresh(id_) for id_ in ids]
     for generation in known:
+        if generation.service != settings.service_name:
+            raise OtherService(generation.id, service=generation.service, set_to=settings.service_name)
         if generation.status not in {"failed", "refused", "unconfirmed"}:
             raise NothingSent(
                 f"Nothing was sent, nothing was paid: generation {generation.id} is {generation.status}. "
