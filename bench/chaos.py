@@ -6,6 +6,7 @@ Several workers make the same list of pictures through one journal. Each is kill
 started again, until there were enough kills; then they may finish. A receiver of webhooks lives on, as a server of a
 team would. What stays unconfirmed at the end is settled as a person would: the service is looked at, and what it never
 got is sent again. Then the books are compared: the sandbox's charges with the pictures, its images with the files.
+Where the killed left their generations is counted too: a trial that never hits a step says nothing of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import logging
 import random
 import signal
 import socket
@@ -20,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +38,16 @@ from flux_nodes.core.webhook import WebhookReceiver
 from flux_nodes.sandbox import Fault, Sandbox, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from flux_nodes.core import Generation
+    from flux_nodes.core.generation import Status
+
+AT_ONCE = 4
+"""How many pictures a worker makes at the same time: with more, all would be made before the kills are."""
+
+UNDER_WAY: tuple[Status, ...] = ("intent", "submitted", "running", "finished")
+"""Where a generation can be when its worker is killed; an image that is being downloaded is finished."""
 
 SECRET = "the-secret-of-the-chaos-trial"  # noqa: S105 - it guards a sandbox on this machine
 
@@ -48,6 +58,7 @@ class Books:
 
     pictures: int
     kills: int
+    kills_in_work: int
     seconds: float
     charges: int
     intents: int
@@ -56,6 +67,7 @@ class Books:
     stored: int
     same_bytes: int
     duplicates: int
+    left: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -69,42 +81,42 @@ def picture(seed: int) -> ImagineRequest:
     return ImagineRequest(model="flux-schnell", prompt="a field of chaos", width=256, height=256, seed=seed)
 
 
-async def work(settings: Settings, pictures: int) -> None:
+async def work(settings: Settings, *, door: str, pictures: int) -> None:
     """Make every picture of the list that is not made yet: what a worker does until it is killed."""
-    async with Generations.open(settings, door=f"worker {settings.service}") as generations:
-        print("ready", flush=True)  # noqa: T201 - the parent waits for it
-        seeds = list(range(pictures))
+    async with Generations.open(settings, door=door) as generations:
+        print("ready", flush=True)
+        made = {row.seed for row in await generations.recent(most=None, statuses=["stored"])}
+        seeds = [seed for seed in range(pictures) if seed not in made]
         random.shuffle(seeds)
-        await asyncio.gather(*(_make(generations, seed) for seed in seeds))
+        turns = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(_make(generations, seed, turns) for seed in seeds))
 
 
-async def _make(generations: Generations, seed: int) -> None:
-    try:
-        started = await generations.start(picture(seed))
-        await generations.wait(started.id)
-    except SubmitUnconfirmed:
-        return  # a person settles it
+async def _make(generations: Generations, seed: int, turns: asyncio.Semaphore) -> None:
+    with suppress(SubmitUnconfirmed):  # a person settles it
+        async with turns:
+            started = await generations.start(picture(seed))
+            await generations.wait(started.id)
 
 
-def _settings(url: str, hook: str, home: Path) -> Settings:
+def _settings(url: str, home: Path) -> Settings:
     return Settings.model_validate(
-        {
-            "api_key": "sandbox",
-            "base_url": url,
-            "home": home,
-            "first_poll": 0.05,
-            "service": "chaos",
-            "webhook_url": hook,
-            "webhook_secret": SECRET,
-        }
+        {"api_key": "sandbox", "base_url": url, "home": home, "first_poll": 0.05, "service": "chaos"}
     )
 
 
+def _hooked(settings: Settings, hook: str) -> Settings:
+    return settings.model_copy(update={"webhook_url": hook, "webhook_secret": SecretStr(SECRET)})
+
+
 @asynccontextmanager
-async def _receiving(settings: Settings, listener: socket.socket) -> AsyncIterator[Generations]:
-    async with Generations.open(settings, door="receiver") as generations:
+async def receiving(settings: Settings) -> AsyncIterator[Generations]:
+    """Serve a receiver of webhooks, and give generations whose webhooks arrive there."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    hooked = _hooked(settings, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+    async with Generations.open(hooked, door="receiver") as generations:
         receiver = WebhookReceiver(generations, secret=SecretStr(SECRET))
-        server = uvicorn.Server(uvicorn.Config(receiver, lifespan="off", log_level="error", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(receiver, lifespan="off", log_config=None, log_level=None, ws="none"))
         serving_it = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield generations
@@ -117,21 +129,31 @@ async def _receiving(settings: Settings, listener: socket.socket) -> AsyncIterat
 class _Worker:
     """One worker process, started again each time that it was killed."""
 
-    def __init__(self, arguments: list[str], chance: random.Random) -> None:
-        self._command = [sys.executable, "-m", "bench.chaos", "--work", *arguments]
+    def __init__(self, door: str, arguments: list[str], chance: random.Random) -> None:
+        self._door = door
+        self._command = [sys.executable, "-m", "bench.chaos", "--work", door, *arguments]
         self._chance = chance
-        self.kills = 0
+        self.kills = self.kills_in_work = 0
+        self.left: set[tuple[str, str]] = set()
 
-    async def be_killed(self, times: int) -> None:
-        """Run it and kill it at a random moment, this many times."""
+    async def be_killed(self, times: int, generations: Generations) -> None:
+        """Run it and kill it at a random moment, this many times; note where that left what it had started."""
         while self.kills < times:
             process = await asyncio.create_subprocess_exec(*self._command, stdout=subprocess.PIPE)
-            assert process.stdout is not None  # noqa: S101 - it was asked for in the line before
+            assert process.stdout is not None
             await process.stdout.readline()
             await asyncio.sleep(self._chance.random() ** 2)
             if process.returncode is None:
                 process.send_signal(signal.SIGKILL)
-                self.kills += await process.wait() == -signal.SIGKILL
+            end = await process.wait()
+            if end not in {0, -signal.SIGKILL}:
+                raise RuntimeError(f"a worker ended by itself, with exit code {end}")
+            if end == -signal.SIGKILL:
+                self.kills += 1
+                rows = await generations.recent(most=None, statuses=UNDER_WAY)
+                left = {(row.id, row.status) for row in rows if row.door == self._door}
+                self.kills_in_work += bool(left)
+                self.left |= left
         await self.finish()
 
     async def finish(self) -> None:
@@ -147,20 +169,17 @@ async def trial(*, kills: int, pictures: int, workers: int, seed: int, home: Pat
     chance = random.Random(seed)  # noqa: S311 - a trial that can be repeated, no secret
     sandbox = Sandbox(seconds=1.0, state=home / "sandbox.sqlite3")
     sandbox.inject(Fault(where="submit", kind="slow", seconds=0.05, times=None))
-    listener = socket.create_server(("127.0.0.1", 0))
-    hook = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     with serving(sandbox) as server:
-        settings = _settings(server.url, hook, home)
-        arguments = [server.url, hook, str(home), str(pictures)]
-        crowd = [_Worker(arguments, chance) for _ in range(workers)]
-        async with _receiving(settings, listener) as generations:
-            await asyncio.gather(*(each.be_killed(-(-kills // workers)) for each in crowd))
+        async with receiving(_settings(server.url, home)) as generations:
+            arguments = [server.url, str(generations.settings.webhook_url), str(home), str(pictures)]
+            crowd = [_Worker(f"worker {number}", arguments, chance) for number in range(workers)]
+            await asyncio.gather(*(each.be_killed(-(-kills // workers), generations) for each in crowd))
             unconfirmed, sent_again = await _settle(generations, sandbox)
             return await _count(
                 generations,
                 sandbox,
+                crowd,
                 pictures=pictures,
-                kills=sum(each.kills for each in crowd),
                 began=began,
                 unconfirmed=unconfirmed,
                 sent_again=sent_again,
@@ -182,9 +201,9 @@ async def _settle(generations: Generations, sandbox: Sandbox) -> tuple[int, int]
 async def _count(
     generations: Generations,
     sandbox: Sandbox,
+    crowd: list[_Worker],
     *,
     pictures: int,
-    kills: int,
     began: float,
     unconfirmed: int,
     sent_again: int,
@@ -195,7 +214,8 @@ async def _count(
         same = [await _same_bytes(http, generations, row) for row in stored]
     return Books(
         pictures=pictures,
-        kills=kills,
+        kills=sum(each.kills for each in crowd),
+        kills_in_work=sum(each.kills_in_work for each in crowd),
         seconds=round(time.monotonic() - began, 1),
         charges=sandbox.charges,
         intents=len(rows),
@@ -204,6 +224,7 @@ async def _count(
         stored=len({row.seed for row in stored}),
         same_bytes=sum(same),
         duplicates=len(sandbox.tasks) - len({task.body["seed"] for task in sandbox.tasks}),
+        left=Counter(status for each in crowd for _, status in each.left),
     )
 
 
@@ -221,20 +242,28 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=None, help="default: twice the kills")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--work", nargs=4, metavar=("URL", "HOOK", "HOME", "PICTURES"), help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=5, metavar=("DOOR", "URL", "HOOK", "HOME", "PICTURES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
-        url, hook, home, pictures = given.work
-        asyncio.run(work(_settings(url, hook, Path(home)), int(pictures)))
+        door, url, hook, home, pictures = given.work
+        asyncio.run(work(_hooked(_settings(url, Path(home)), hook), door=door, pictures=int(pictures)))
         return 0
+    # A killed worker's half of a request is what this is about, and no news.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     pictures = given.pictures or 2 * given.kills
     with tempfile.TemporaryDirectory(prefix="flux-nodes-chaos-") as folder:
         books = asyncio.run(
             trial(kills=given.kills, pictures=pictures, workers=given.workers, seed=given.seed, home=Path(folder))
         )
-    print(f"seed {given.seed}", *(f"{name} {value}" for name, value in vars(books).items()), sep="\n")  # noqa: T201
-    print("balanced" if books.balanced else "NOT BALANCED")  # noqa: T201 - this is what the command is for
+    _tell(given.seed, books)
     return 0 if books.balanced else 1
+
+
+def _tell(seed: int, books: Books) -> None:
+    counts = {name: value for name, value in vars(books).items() if name != "left"}
+    left = ", ".join(f"{status} {books.left.get(status, 0)}" for status in UNDER_WAY)
+    lines = [f"seed {seed}", *(f"{name} {value}" for name, value in counts.items()), f"left by the killed: {left}"]
+    print(*lines, "balanced" if books.balanced else "NOT BALANCED", sep="\n")
 
 
 if __name__ == "__main__":

@@ -38,9 +38,23 @@ output_option = click.option(
     help="Folder for the images; made when it is not there.  [default: the current folder]",
 )
 
+
+class Seconds(click.FloatRange):
+    """A number of seconds: not below 0, and a number indeed, which nan is not."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail with what is allowed."""
+        seconds = float(super().convert(value, param, ctx))
+        if seconds != seconds:
+            self.fail(f"{value!r} is not a number of seconds; 0 or more is allowed.", param, ctx)
+        return seconds
+
+
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     metavar="SECONDS",
     help="How long to wait; what still runs then can be collected later.  [default: FLUX_NODES_TIMEOUT, or 600]",
 )

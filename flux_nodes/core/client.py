@@ -21,11 +21,12 @@ from .errors import (
     SubmitUnconfirmed,
     TooManyRequests,
 )
-from .retry import CHARGES, DEADLINE, NEVER_CONNECTED, Policy, RetryTransport, retry_after, transport_for
+from .retry import CHARGES, DEADLINE, NEVER_CONNECTED, STOP, Policy, RetryTransport, retry_after, transport_for
 from .task import Account, Task, error_words
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    import asyncio
+    from collections.abc import Generator, Mapping, Sequence
     from types import TracebackType
 
     from pydantic import SecretStr
@@ -88,8 +89,10 @@ class ApiframeClient:
                 "to try everything without one, use the sandbox (`--sandbox`)."
             )
 
-    async def submit(self, request: ImagineRequest) -> str:
-        """Send a request and return its task id. This is what costs, and it is sent once.
+    async def submit(self, request: ImagineRequest, *, stop: asyncio.Event | None = None) -> str:
+        """Send a request and return its task id. This is what costs, and it is accepted once.
+
+        Once `stop` is set, it is not tried again where that would have been free.
 
         Raises:
             MissingKey: no key; nothing was sent.
@@ -99,7 +102,9 @@ class ApiframeClient:
         """
         try:
             reply = await self._request(
-                self._http.build_request("POST", "/flux-imagine", json=request.wire(), extensions={CHARGES: True})
+                self._http.build_request(
+                    "POST", "/flux-imagine", json=request.wire(), extensions={CHARGES: True, STOP: stop}
+                )
             )
         except ServiceUnreachable as error:
             if isinstance(error.__cause__, NEVER_CONNECTED):
@@ -110,30 +115,33 @@ class ApiframeClient:
             raise _unconfirmed("The service accepted it but named no task id.")
         return task_id.strip()
 
-    async def fetch(self, task_id: str) -> Task:
-        """Ask for the state of one task. Raises ServiceRefused or ServiceUnreachable."""
-        return Task.parse(
-            _no_refusal(await self._request(self._http.build_request("POST", "/fetch", json={"task_id": task_id}))),
-            task_id=task_id,
-        )
-
-    async def fetch_many(self, task_ids: Sequence[str]) -> list[Task]:
-        """Ask for any number of tasks, twenty ids a request; those the service passes over are missing from the answer.
+    async def fetch(self, task_id: str, *, once: bool = False) -> Task:
+        """Ask for the state of one task, or only `once`, for a caller that asks again by itself.
 
         Raises ServiceRefused or ServiceUnreachable.
+        """
+        return Task.parse(await self._read("/fetch", {"task_id": task_id}, once=once), task_id=task_id)
+
+    async def fetch_many(self, task_ids: Sequence[str], *, once: bool = False) -> list[Task]:
+        """Ask for any number of tasks, twenty ids a request; those the service passes over are missing from the answer.
+
+        `once` as in `fetch`. Raises ServiceRefused or ServiceUnreachable.
         """
         ids = list(dict.fromkeys(task_ids))
         found: list[Task] = []
         for start in range(0, len(ids), MOST_IDS):
-            found += await self._some(ids[start : start + MOST_IDS])
+            found += await self._some(ids[start : start + MOST_IDS], once=once)
         return found
 
-    async def _some(self, ids: list[str]) -> list[Task]:
+    async def _read(self, path: str, body: Mapping[str, Any], *, once: bool) -> Any:
+        extensions = {DEADLINE: 0.0} if once else {}
+        request = self._http.build_request("POST", path, json=body, extensions=extensions)
+        return _no_refusal(await self._request(request))
+
+    async def _some(self, ids: list[str], *, once: bool) -> list[Task]:
         if len(ids) == 1:
-            return [await self.fetch(ids[0])]
-        reply = _no_refusal(
-            await self._request(self._http.build_request("POST", "/fetch-many", json={"task_ids": ids}))
-        )
+            return [await self.fetch(ids[0], once=once)]
+        reply = await self._read("/fetch-many", {"task_ids": ids}, once=once)
         return [Task.parse(entry) for entry in _entries(reply) if isinstance(entry, dict) and entry.get("task_id")]
 
     async def account(self) -> Account:

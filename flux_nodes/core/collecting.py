@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from .errors import ImageUnavailable, OtherService, StillRunning
+from .errors import ImageUnavailable, OtherService, ServiceError, ServiceUnreachable, StillRunning
 from .unbroken import blocking
 
 if TYPE_CHECKING:
@@ -61,7 +61,12 @@ class Collector:
                     async with aclosing(self._take(known, task)) as moves:
                         async for moved in moves:
                             yield moved
-        except TimeoutError:
+        except TimeoutError as error:
+            if isinstance(error.__cause__, ServiceError):
+                raise ServiceUnreachable(
+                    f"{error.__cause__} Generation {known.id} is not lost: collect it later, free of charge, with "
+                    f"`flux-nodes wait {known.id}`."
+                ) from None
             raise StillRunning([known.id]) from None
 
     async def refresh(self, known: Generation) -> Generation:
@@ -105,7 +110,10 @@ class Collector:
         try:
             image = await self._downloader.download(url)
         except ImageUnavailable as error:
-            error.generation_id = known.id
-            raise
+            raise ImageUnavailable(
+                f"{error} Generation {known.id} is paid for and not lost: `flux-nodes wait {known.id}` asks for its "
+                "image again, free of charge.",
+                generation_id=known.id,
+            ) from error
         sha256, _ = await blocking(self._store.put, image.data, image.facts.extension)
         return await blocking(self._journal.stored, known.id, sha256, len(image.data), image.facts)

@@ -146,7 +146,9 @@ class Downloader:
         try:
             return await asyncio.to_thread(inspect, data, most_pixels=self._most_pixels)
         except TooManyPixels as error:
-            raise ImageUnavailable(f"The image is refused: {error}.") from error
+            raise ImageUnavailable(
+                f"The image is refused: {error} (FLUX_NODES_MAX_IMAGE_MEGAPIXELS sets how many)."
+            ) from error
         except InvalidImage as error:
             raise _SpoiledError(f"what came is no usable image: {error}") from error
         except _DAMAGED as error:
@@ -188,7 +190,10 @@ class Downloader:
 
     def _check_size(self, size: int) -> None:
         if size > self._most_bytes:
-            raise ImageUnavailable(f"The image is larger than the {self._most_bytes / MEBIBYTE:g} MiB allowed.")
+            raise ImageUnavailable(
+                f"The image is larger than the {self._most_bytes / MEBIBYTE:g} MiB allowed "
+                "(FLUX_NODES_MAX_IMAGE_MIB sets how many)."
+            )
 
     def _check_pace(self, size: int, seconds: float) -> None:
         if size < self._patience.slowest * (seconds - self._patience.grace):

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 DEADLINE = "flux_nodes.deadline"
 """Request extension: seconds after which this request is given up, where that is sooner than the policy says."""
 
+STOP = "flux_nodes.stop"
+"""Request extension: an asyncio.Event; once it is set, the request is not sent again."""
+
 CHARGES = "flux_nodes.charges"
 """Request extension: true on a request that the service may charge for."""
 
@@ -111,8 +114,19 @@ class RetryTransport(httpx2.AsyncBaseTransport):
                 return _given(outcome)
             if isinstance(outcome, httpx2.Response):
                 await outcome.aclose()
-            await self._sleep(wait)
+            await self._rest(wait, request.extensions.get(STOP))
             attempt += 1
+
+    async def _rest(self, seconds: float, stop: asyncio.Event | None) -> None:
+        if stop is None:
+            return await self._sleep(seconds)
+        told = asyncio.ensure_future(stop.wait())
+        done, _ = await asyncio.wait([told], timeout=seconds)
+        told.cancel()
+        if done:
+            # Of the kind that says "never sent": only what was surely not accepted comes to a pause.
+            raise httpx2.ConnectError("the program was interrupted while it waited to try again")
+        return None
 
     async def aclose(self) -> None:
         """Close the inner transport."""

@@ -57,7 +57,8 @@ class Sender:
 
     async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
         """Do what `Generations.send` tells, to the end even when cancelled."""
-        return await to_the_end(self._submit(intent, request))
+        stop = asyncio.Event()
+        return await to_the_end(self._submit(intent, request, stop), stop=stop)
 
     async def again(self, known: Generation) -> Generation:
         """Do what `Generations.again` tells."""
@@ -118,14 +119,16 @@ class Sender:
             return request
         return request.delivered(webhook_url=address_for(url, intent.id), webhook_secret=secret.get_secret_value())
 
-    async def _submit(self, intent: Generation, request: ImagineRequest) -> Generation:
+    async def _submit(self, intent: Generation, request: ImagineRequest, stop: asyncio.Event) -> Generation:
         try:
-            task_id = await self._client.submit(self._delivered(intent, request))
-        except SubmitUnconfirmed as error:
-            error.generation_id = intent.id
+            task_id = await self._client.submit(self._delivered(intent, request), stop=stop)
+        except SubmitUnconfirmed as lost:
+            error = SubmitUnconfirmed(
+                f"{lost} `flux-nodes status {intent.id}` tells what can be done.", generation_id=intent.id
+            )
             with suppress(StorageError):  # what happened to the money goes first; an intent left over is settled later
-                await blocking(self._journal.unconfirmed, intent.id, str(error))
-            raise
+                await blocking(self._journal.unconfirmed, intent.id, str(lost))
+            raise error from lost
         except FluxNodesError as error:
             with suppress(StorageError):
                 await blocking(self._journal.refused, intent.id, str(error))

@@ -80,10 +80,10 @@ class Settings(BaseModel):
     home: Path = Field(default_factory=lambda: user_data_path("flux-nodes", appauthor=False))
     journal: SecretStr | None = None
     service: str = ""
-    timeout: float = Field(default=600.0, gt=0, le=86_400)
+    timeout: float = Field(default=600.0, gt=0, le=86_400, allow_inf_nan=False)
     webhook_url: Annotated[str, AfterValidator(_public_address)] | None = None
     webhook_secret: SecretStr | None = Field(default=None, min_length=16)
-    budget: float | None = Field(default=None, ge=0)
+    budget: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_image_mib: int = Field(default=64, ge=1, le=4096)
     max_image_megapixels: int = Field(default=64, ge=1, le=64)
     first_poll: float = Field(default=0.5, gt=0, le=60)

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-async def to_the_end(work: Awaitable[Answer]) -> Answer:
-    """Await work to its end even when cancelled meanwhile; the cancellation is passed on after that."""
+async def to_the_end(work: Awaitable[Answer], *, stop: asyncio.Event | None = None) -> Answer:
+    """Await work to its end even when cancelled meanwhile; the cancellation is passed on after that.
+
+    `stop` is set then, for work that can end sooner without being cut in half.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if stop is not None:
+            stop.set()
         await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # seen: the cancellation goes first

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .client import MOST_IDS
-from .errors import KeyRefused, MissingKey, ServiceRefused, ServiceUnreachable, TooManyRequests
+from .errors import KeyRefused, MissingKey, ServiceError, ServiceRefused, ServiceUnreachable, TooManyRequests
 from .task import Task
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .client import ApiframeClient
 
 _PASSING = (ServiceUnreachable, TooManyRequests)
+_LONGEST_WISH = 60.0
+"""The longest `Retry-After` that is obeyed, in seconds."""
+
 _Delivery = Task | BaseException
 
 
@@ -47,6 +50,8 @@ class _Watched:
     due: float
     interval: float
     last: Task | None = None
+    trouble: ServiceError | None = None
+    not_before: float = 0.0
     listeners: list[asyncio.Queue[_Delivery]] = field(default_factory=list)
 
     def tell(self, news: _Delivery) -> None:
@@ -67,7 +72,8 @@ class Watcher:
     async def follow(self, task_ids: Iterable[str], *, seconds: float | None = None) -> AsyncGenerator[Task, None]:
         """Yield each task whenever it has moved, until all have ended.
 
-        Raises TimeoutError after `seconds`, and KeyRefused, MissingKey or ServiceRefused when asking is of no use.
+        Raises TimeoutError after `seconds` (its cause is why the service could not be asked, if that was so), and
+        KeyRefused, MissingKey or ServiceRefused when asking is of no use.
         """
         ids = set(task_ids)
         queue: asyncio.Queue[_Delivery] = asyncio.Queue()
@@ -76,7 +82,10 @@ class Watcher:
         self._listen(ids, queue)
         try:
             while ids:
-                news = await _next(queue, None if until is None else until - clock())
+                try:
+                    news = await _next(queue, None if until is None else until - clock())
+                except TimeoutError as error:
+                    raise error from self._trouble(ids)
                 if not isinstance(news, Task):
                     raise news
                 yield news
@@ -84,6 +93,11 @@ class Watcher:
                     ids.discard(news.task_id)
         finally:
             self._forget(queue)
+
+    def _trouble(self, ids: Iterable[str]) -> ServiceError | None:
+        """Return why there was no news: the last failure to ask, where the service was not heard since."""
+        watched = [self._watched[task_id] for task_id in ids if task_id in self._watched]
+        return next((each.trouble for each in watched if each.trouble is not None), None)
 
     def hurry(self, task_id: str) -> None:
         """Ask for a task at once: there is word that it has moved."""
@@ -151,9 +165,10 @@ class Watcher:
 
     async def _ask(self, ids: Sequence[str]) -> None:
         try:
-            tasks = await self._client.fetch_many(ids)
-        except _PASSING:
+            tasks = await self._client.fetch_many(ids, once=True)
+        except _PASSING as error:
             tasks = []
+            self._note(ids, error)
         except (KeyRefused, MissingKey) as error:
             return self._tell_all(ids, error)
         except ServiceRefused as error:
@@ -162,12 +177,22 @@ class Watcher:
             # One bad id must not hide its neighbours: ask for each alone.
             await asyncio.gather(*(self._ask([task_id]) for task_id in ids))
             return None
+        else:
+            self._note(ids, None)
         told = {task.task_id: task for task in tasks}
         for task_id in ids:
             self._take(task_id, told.get(task_id))
         if len(ids) > 1 and told:
             await asyncio.gather(*(self._ask([task_id]) for task_id in ids if task_id not in told))
         return None
+
+    def _note(self, ids: Sequence[str], trouble: ServiceError | None) -> None:
+        wish = trouble.retry_after or 0.0 if isinstance(trouble, TooManyRequests) else 0.0
+        not_before = asyncio.get_running_loop().time() + min(wish, _LONGEST_WISH)
+        for task_id in ids:
+            if task_id in self._watched:
+                self._watched[task_id].trouble = trouble
+                self._watched[task_id].not_before = not_before
 
     def _tell_all(self, ids: Sequence[str], error: BaseException) -> None:
         for task_id in ids:
@@ -181,7 +206,7 @@ class Watcher:
             return
         now = asyncio.get_running_loop().time()
         watched.interval = self._pace.interval(now - watched.since)
-        watched.due = now + watched.interval
+        watched.due = max(now + watched.interval, watched.not_before)
         if task is None or task == watched.last:
             return
         watched.last = task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,8 +122,15 @@ def _label(draw: ImageDraw.ImageDraw, words: str, font: Any, x: int, y: int, lay
     draw.text(place, text, _INK, font=font, anchor="mm")
 
 
+def _plain(text: str) -> str:
+    """Write accented letters without their accents: Pillow's own font has none, and would draw boxes."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """Cut text to a width, ending in an ellipsis."""
+    text = _plain(text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

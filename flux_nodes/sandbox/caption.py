@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def captioned(picture: Image.Image, caption: Caption) -> Image.Image:
     base = max(10, round(min(picture.width, picture.height) * 0.0225))
     small, large = ImageFont.load_default(base), ImageFont.load_default(round(base * 1.2))
     margin = round(base * 1.5)
-    lines = _wrapped(" ".join(caption.prompt.split()), large, picture.width - 2 * margin, most=2)
+    lines = _wrapped(_plain(" ".join(caption.prompt.split())), large, picture.width - 2 * margin, most=2)
     line_height = round(base * 1.62)
     height = round(base * 2.35) + line_height * len(lines) + round(base * 1.05)
     result = _with_glass(picture, height)
@@ -87,6 +88,11 @@ def _badge(draw: ImageDraw.ImageDraw, font: Font, place: tuple[int, int]) -> int
         draw.text((at, y), letter, font=font, fill=_DARK)
         at += font.getlength(letter) + spacing
     return round(plate[2])
+
+
+def _plain(text: str) -> str:
+    """Write accented letters without their accents: Pillow's own font has none, and would draw boxes."""
+    return "".join(part for part in unicodedata.normalize("NFKD", text) if not unicodedata.combining(part))
 
 
 def _size(font: Font) -> float:

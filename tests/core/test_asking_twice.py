@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flux_nodes.core import Generations
-from flux_nodes.core.errors import BudgetReached, GenerationFailed, NothingSent, SubmitUnconfirmed
+from flux_nodes.core.errors import BudgetReached, GenerationFailed, NothingSent, ServiceRefused, SubmitUnconfirmed
 from flux_nodes.sandbox import Fault
 from tests.core.test_generations import field
 from tests.core.test_request import png
@@ -184,3 +184,12 @@ async def test_spending_is_told_by_day_and_door(settings: Settings) -> None:
             told = await generations.spending()
     assert {(item.door, item.generations, item.credits) for item in told} == {("terminal", 2, 2.0), ("comfyui", 1, 1.0)}
     assert len({item.day for item in told}) == 1
+
+
+async def test_what_fails_afresh_does_not_take_away_what_is_stored(generations: Generations, sandbox: Sandbox) -> None:
+    first = await generations.wait((await generations.start(field(seed=1))).id)
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400))
+    with pytest.raises(ServiceRefused):
+        await generations.start(field(seed=1), fresh=True)
+    assert (await generations.start(field(seed=1))).id == first.id
+    assert sandbox.charges == 1

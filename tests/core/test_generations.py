@@ -15,6 +15,7 @@ from flux_nodes.core.errors import (
     MissingKey,
     OtherService,
     ServiceRefused,
+    ServiceUnreachable,
     StillRunning,
     StorageError,
     SubmitUnconfirmed,
@@ -342,3 +343,34 @@ async def test_an_image_prompt_and_a_webhook_secret_are_not_in_the_journal(
     written = b"".join(file.read_bytes() for file in settings.home.rglob("journal*"))
     assert b"hush-hush" not in written
     assert b"iVBOR" not in written
+
+
+async def test_being_cancelled_while_it_waits_to_try_again_ends_the_submit_at_once_and_unsent(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=429, retry_after=50, times=None))
+    async with Generations.open(settings, door="test") as generations:
+        work = asyncio.ensure_future(generations.start(field()))
+        while not sandbox.requests:  # noqa: ASYNC110 - it arrives in the server's thread, which knows no event of this loop
+            await asyncio.sleep(0)
+        work.cancel()
+        done, _ = await asyncio.wait([work], timeout=10)
+        assert done
+        assert work.cancelled()
+        assert [row.status for row in await generations.recent()] == ["refused"]
+    assert sandbox.charges == 0
+
+
+async def test_a_service_that_was_never_heard_is_said_to_be_unreachable_and_not_to_be_working(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    async with Generations.open(settings, door="test") as generations:
+        started = await generations.start(field())
+    with serving(sandbox) as server:
+        gone = server.url
+    moved = settings.model_copy(update={"base_url": gone, "service": settings.service_name})
+    async with Generations.open(moved, door="test") as generations:
+        with pytest.raises(ServiceUnreachable, match=f"wait {started.id}"):
+            await generations.wait(started.id, seconds=2)
+    async with Generations.open(settings, door="test") as generations:
+        assert (await generations.wait(started.id)).status == "stored"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,6 @@ from flux_nodes.core.request import ImagineRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from flux_nodes.core.generation import Generation
 
@@ -199,3 +200,15 @@ def test_a_journal_that_cannot_be_written_says_so(file: Path, journal: Journal) 
     url = f"sqlite:///file:{file}?mode=ro&uri=true"
     run = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=False)
     assert "readonly" in run.stdout.replace("read-only", "readonly"), run
+
+
+def test_a_journal_named_by_a_uri_makes_no_folder_where_the_program_runs(file: Path, journal: Journal) -> None:
+    journal.close()
+    folder = file.parent / "elsewhere"
+    folder.mkdir()
+    code = "import sys; from flux_nodes.core.journal import Journal; Journal(sys.argv[1]).close()"
+    command = [sys.executable, "-c", code, f"sqlite:///file:{file}?uri=true"]
+    repository = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": repository}
+    subprocess.run(command, cwd=folder, env=environment, timeout=60, check=True)
+    assert list(folder.iterdir()) == []

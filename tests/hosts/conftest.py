@@ -13,6 +13,7 @@ from tests.hosts import pack, places
 from tests.hosts.comfyui import Comfyui
 from tests.hosts.frontend import Frontend, started_browser
 from tests.hosts.inspector import Inspector
+from tests.hosts.postgresql import Postgresql
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,7 +28,7 @@ _HERE = Path(__file__).parent
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker of this folder's tests."""
-    config.addinivalue_line("markers", "host: needs a real host: ComfyUI, a browser, or the MCP Inspector")
+    config.addinivalue_line("markers", "host: needs a real host: ComfyUI, a browser, the MCP Inspector, or PostgreSQL")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -100,6 +101,17 @@ def inspector(tmp_path_factory: pytest.TempPathFactory) -> Inspector:
     """Give the MCP Inspector."""
     _demand("inspector")
     return Inspector(tmp_path_factory.mktemp("inspector"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """Start a PostgreSQL for all tests."""
+    _demand("postgresql")
+    programs = places.postgresql()
+    assert programs is not None, "that is what was demanded"
+    server = Postgresql(programs)
+    yield server
+    server.stop()
 
 
 def _demand(host: Host) -> None:

@@ -52,7 +52,12 @@ def install(host: Host) -> None:
         _say(f"hosts: {host} is installed")
         return
     _say(f"hosts: installing {host}")
-    {"comfyui": _install_comfyui, "browser": _install_browser, "inspector": _install_inspector}[host]()
+    {
+        "comfyui": _install_comfyui,
+        "browser": _install_browser,
+        "inspector": _install_inspector,
+        "postgresql": _install_postgresql,
+    }[host]()
 
 
 def _install_comfyui() -> None:
@@ -78,19 +83,24 @@ def _unpack_comfyui() -> None:
 
 
 def _install_browser() -> None:
+    # The fonts are only recommended by Chromium's package, and without any a page shows no text.
+    _install_by_apt("chromium", "fonts-liberation")
+
+
+def _install_postgresql() -> None:
+    _install_by_apt("postgresql")
+
+
+def _install_by_apt(program: str, *others: str) -> None:
     apt = shutil.which("apt-get")
     if apt is None:
-        raise InstallError(
-            "Chromium is not found, and there is no apt-get: install it so that `chromium` is on the PATH"
-        )
-    command = [*_as_root(), apt]
+        raise InstallError(f"{program} is not found, and there is no apt-get: install it so that it is on the PATH")
+    command = [*_as_root(program), apt]
     _run([*command, "update", "--quiet=2"])
-    # The fonts are only recommended by Chromium's package, and without any a page shows no text.
-    packages = ["chromium", "fonts-liberation"]
-    _run([*command, "install", "--yes", "--quiet=2", "--no-install-recommends", *packages])
+    _run([*command, "install", "--yes", "--quiet=2", "--no-install-recommends", program, *others])
 
 
-def _as_root() -> list[str]:
+def _as_root(program: str) -> list[str]:
     quiet = "DEBIAN_FRONTEND=noninteractive"
     if os.geteuid() == 0:
         return ["env", quiet]
@@ -98,7 +108,7 @@ def _as_root() -> list[str]:
     if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
         return [sudo, "-n", "env", quiet]
     raise InstallError(
-        "Chromium is installed by apt, which needs root: run `sudo apt-get install chromium`, then again"
+        f"{program} is installed by apt, which needs root: run `sudo apt-get install {program}`, then again"
     )
 
 

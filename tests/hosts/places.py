@@ -9,7 +9,7 @@ from typing import Literal
 
 from tests.hosts import pins
 
-Host = Literal["comfyui", "browser", "inspector"]
+Host = Literal["comfyui", "browser", "inspector", "postgresql"]
 
 COMMAND = "python3 -m tests --only hosts"
 
@@ -37,6 +37,14 @@ def chromium() -> Path | None:
     return next((Path(path) for path in found if path), None)
 
 
+def postgresql() -> Path | None:
+    """Find the folder of PostgreSQL's programs: Debian keeps them off the PATH, by version; the newest is taken."""
+    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    on_path = shutil.which("initdb")
+    newest = max(versions, key=lambda folder: [int(part) for part in folder.parent.name.split(".")], default=None)
+    return newest or (Path(on_path).resolve().parent if on_path else None)
+
+
 def recipe(host: Host) -> str:
     """Give the fingerprint of all that decides what an installed host consists of."""
     if host == "comfyui":
@@ -51,6 +59,8 @@ def is_installed(host: Host) -> bool:
     """Tell whether a host is there, made by today's recipe."""
     if host == "browser":
         return chromium() is not None
+    if host == "postgresql":
+        return postgresql() is not None
     stamp = stamp_of(host)
     return stamp.exists() and stamp.read_text() == recipe(host)
 
