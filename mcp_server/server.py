@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
@@ -77,7 +78,8 @@ def serve(settings: Settings, *, http: bool = False, host: str = "127.0.0.1", po
             f"The MCP server would be open to other machines at {host}. Allowed: {', '.join(_LOOPBACK)}."
         )
     _log_to_stderr()
-    with contextlib.suppress(KeyboardInterrupt):  # this is how one ends it
+    # This is how one ends it; on Python 3.10 anyio's runner lets the cancellation out that a Ctrl-C sets off.
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         build(source).run("streamable-http", host=host, port=port)
 
 

@@ -83,7 +83,7 @@ async def test_http_serves_clients_of_this_machine(server: Server, sandbox: Sand
     assert told["status"] == "stored"
     assert heard[-1] == 100
     assert sandbox.charges == 1
-    assert status == 0
+    assert status == 0, said
     assert "Traceback" not in said
     assert KEY not in said
 
