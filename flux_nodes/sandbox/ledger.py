@@ -84,7 +84,7 @@ class Ledger:
             database.executemany("UPDATE accounts SET credits = credits + 1 WHERE owner = ?", owners)
 
     def account(self, owner: str, now: float) -> Account:
-        """Return an account that exists (see `knows`)."""
+        """Return an account that exists."""
         with self._transaction() as database:
             (credits,) = database.execute("SELECT credits FROM accounts WHERE owner = ?", (owner,)).fetchone()
             (images,) = database.execute(
@@ -100,11 +100,6 @@ class Ledger:
         with self._transaction() as database:
             (charged,) = database.execute("SELECT COALESCE(SUM(charged), 0) FROM accounts").fetchone()
         return int(charged)
-
-    def knows(self, owner: str) -> bool:
-        """Tell whether there is such an account."""
-        with self._transaction() as database:
-            return database.execute("SELECT 1 FROM accounts WHERE owner = ?", (owner,)).fetchone() is not None
 
     def task(self, task_id: str) -> SandboxTask | None:
         """Find a task by its id."""
