@@ -5,4 +5,4 @@ graphs), `flux_nodes.comfy` (ComfyUI), `flux_nodes.cli` (the terminal) and `flux
 pretended). Importing this package imports none of them.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..core.settings import Settings
-
-KEY = "sandbox"
-STATE = "sandbox.sqlite3"
-"""Where the sandbox remembers its tasks, in the home: the next command with `--sandbox` finds them there."""
 
 sandbox_option = click.option(
     "--sandbox", is_flag=True, help="Use the service pretended on this machine: no key, no cost, marked pictures."
@@ -46,24 +42,21 @@ def service(*, sandbox: bool) -> Iterator[Settings]:
     if not sandbox:
         yield settings
         return
-    from pydantic import SecretStr
-
     with _served(settings.home) as url:
-        yield settings.model_copy(update={"base_url": url, "api_key": SecretStr(KEY), "service": KEY})
+        yield settings.pretended(url)
 
 
 @contextmanager
 def _served(home: Path) -> Iterator[str]:
     import sqlite3
 
-    from ..sandbox import Sandbox, serving
+    from ..sandbox import keeping
 
-    try:
-        sandbox = Sandbox(state=home / STATE)
-    except (OSError, sqlite3.Error) as error:
-        raise StorageError(f"The sandbox cannot keep its state in {home} ({error}). Set FLUX_NODES_HOME.") from error
-    try:
-        with serving(sandbox) as server:
-            yield server.url
-    finally:
-        sandbox.close()
+    with ExitStack() as served:
+        try:
+            url = served.enter_context(keeping(home))
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(
+                f"The sandbox cannot keep its state in {home} ({error}). Set FLUX_NODES_HOME."
+            ) from error
+        yield url

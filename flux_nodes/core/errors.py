@@ -19,6 +19,7 @@ FluxNodesError
 │   ├── ServiceUnreachable      no answer that could be used
 │   └── SubmitUnconfirmed       the answer to a submit was lost: it may have been charged (.generation_id)
 ├── GenerationFailed            the service gave the generation up (.generation_id, .task_id)
+├── PartlyFailed                of several asked for together some came to nothing (.errors, .stored)
 ├── ImageUnavailable            generated and paid, but its image could not be had yet (.generation_id)
 ├── StillRunning                the deadline came first (.generation_ids); also a TimeoutError
 └── StorageError                the journal or the image store cannot be read or written
@@ -33,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,24 @@ class GenerationFailed(FluxNodesError):
         super().__init__(sentence)
         self.generation_id = generation_id
         self.task_id = task_id
+
+
+class PartlyFailed(FluxNodesError):
+    """Of several generations asked for together some came to nothing: `errors`; `stored` are the ids of the others."""
+
+    def __init__(self, failures: Mapping[str, FluxNodesError], *, stored: Sequence[str]) -> None:
+        self.errors = tuple(failures.values())
+        self.stored = tuple(stored)
+        lines = "\n".join(f"  - {part}: {error}" for part, error in failures.items())
+        ids = " ".join(self.stored)
+        kept = (
+            f" The others are stored and not lost: {ids}. Ask again with the same seeds: only what is missing is paid."
+            if ids
+            else ""
+        )
+        super().__init__(
+            f"{len(failures)} of {len(failures) + len(self.stored)} generations came to nothing.{kept}\n{lines}"
+        )
 
 
 class ImageUnavailable(FluxNodesError):

@@ -26,8 +26,8 @@ class Generation:
     """A generation at one moment of its life.
 
     Times are UTC; `size` (bytes), `width` and `height` (pixels) are those of the stored image.
-    `credits` is what it cost (0 when it was refused), `retry_of` the generation that it repeats; `reused` says that
-    asking for it found it there already, free of charge.
+    `credits` is what it cost (0 when it was refused), `retry_of` the generation that it repeats, `graph` the digest of
+    the graph that asked for it; `reused` says that asking for it found it there already, free of charge.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Generation:
     height: int | None = None
     credits: float | None = None
     retry_of: str | None = None
+    graph: str | None = None
     reused: bool = False
 
     @property

@@ -7,16 +7,19 @@ id as soon as it is there, the image before it is called stored. What one door s
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .client import ApiframeClient
 from .collecting import Collector
 from .download import Downloader
-from .errors import GenerationFailed, ServiceError, StillRunning, SubmitUnconfirmed
+from .errors import Fault, GenerationFailed, InvalidRequest, ServiceError, StillRunning, SubmitUnconfirmed
 from .merge import merge
 from .sending import Sender
-from .store import ImageStore
+from .store import GRAPH, ImageStore
 from .unbroken import blocking
 from .watch import Pace, Watcher
 
@@ -30,6 +33,12 @@ if TYPE_CHECKING:
     from .request import ImagineRequest
     from .settings import Settings
     from .task import Account
+
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+Graph = Mapping[str, Any]
+"""The graph that asks for generations, as ComfyUI's files carry it: `prompt` (API format) and `workflow` (drawing)."""
 
 
 class Generations:
@@ -95,12 +104,12 @@ class Generations:
                 door=door,
             )
 
-    async def start(self, request: ImagineRequest, *, fresh: bool = False) -> Generation:
+    async def start(self, request: ImagineRequest, *, fresh: bool = False, graph: Graph | None = None) -> Generation:
         """Write a request down, send it, and return it with its task id. This is what costs.
 
         Where the same picture (the same request with an explicit seed) is stored or under way already, started by any
         door, that generation is returned instead, `reused` and free; `fresh` pays again. Being cancelled does not lose
-        what was sent: the answer is awaited and written down first.
+        what was sent: the answer is awaited and written down first. `graph` is the graph that asks, to be kept with it.
 
         Raises:
             BudgetReached, MissingKey: nothing was sent.
@@ -109,16 +118,17 @@ class Generations:
             StorageError: the journal cannot be written, so nothing was sent; or it could not be written after the
                 service had accepted, and then the sentence names the task id.
         """
-        intent = await self.intend(request, fresh=fresh)
+        intent = await self.intend(request, fresh=fresh, graph=graph)
         return intent if intent.reused else await self.send(intent, request)
 
-    async def intend(self, request: ImagineRequest, *, fresh: bool = False) -> Generation:
+    async def intend(self, request: ImagineRequest, *, fresh: bool = False, graph: Graph | None = None) -> Generation:
         """Do the first half of `start`: write the request down, so that it has an id, and send nothing yet.
 
         A generation that is `reused` is not to be sent. Raises BudgetReached, MissingKey, SubmitUnconfirmed,
         StorageError.
         """
-        return await self._sender.intend(request, fresh=fresh)
+        kept = None if graph is None else json.dumps(graph, ensure_ascii=False, sort_keys=True).encode()
+        return await self._sender.intend(request, fresh=fresh, graph=kept)
 
     async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
         """Do the second half of `start`: send what was written down. This is what costs."""
@@ -136,10 +146,19 @@ class Generations:
         return await blocking(self._journal.get, id_)
 
     async def recent(
-        self, *, most: int | None = 50, statuses: Sequence[Status] = (), service: str | None = None
+        self,
+        *,
+        most: int | None = 50,
+        statuses: Sequence[Status] = (),
+        service: str | None = None,
+        words: str = "",
     ) -> list[Generation]:
-        """Return the newest generations first; only those of these statuses and this service when any are named."""
-        return await blocking(self._journal.recent, most=most, statuses=statuses, service=service)
+        """Return the newest generations first.
+
+        Only those of these statuses and this service when any are named, and that have all the `words` in their
+        prompt, model, door or ids, whatever their case.
+        """
+        return await blocking(self._journal.recent, most=most, statuses=statuses, service=service, words=words)
 
     async def confirm(self, id_: str, task_id: str) -> Generation:
         """Give a generation whose own answer was lost its task id, from a webhook that names both.
@@ -231,6 +250,22 @@ class Generations:
     async def data(self, generation: Generation) -> bytes:
         """Return the image file's bytes. Raises what `require_image` raises, and StorageError."""
         return await blocking(self._store.read, self.require_image(generation))
+
+    async def graph(self, generation: Generation) -> Graph | None:
+        """Return the graph that asked for it, as it was kept; None when none was. Raises StorageError."""
+        if generation.graph is None:
+            return None
+        kept: Graph = json.loads(await blocking(self._store.get, generation.graph, GRAPH))
+        return kept
+
+    async def kept_image(self, sha256: str) -> bytes:
+        """Return an image prompt that was sent before, by the SHA-256 of its file.
+
+        Raises InvalidRequest for what is no digest, and StorageError.
+        """
+        if not _DIGEST.fullmatch(sha256):  # it comes from a graph, and becomes part of a file's name
+            raise InvalidRequest([Fault("sha256", f"{sha256[:80]!r} is no SHA-256", "64 digits of 0-9 and a-f")])
+        return await blocking(self._store.get, sha256, "")
 
     async def array(self, generation: Generation) -> Array:
         """Return the image as float32 [1, H, W, C] in 0..1. Raises what `data` raises, and InvalidImage."""

@@ -11,6 +11,7 @@ import json
 import secrets
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, or_, select, update
@@ -60,7 +61,8 @@ _CUT_SHORT = (
 class Intent:
     """What is about to be sent, and on which terms.
 
-    `fresh` pays even where the same picture is there already; `budget` is the most credits a day (UTC) in all doors.
+    `fresh` pays even where the same picture is there already; `budget` is the most credits a day (UTC) in all doors;
+    `graph` is the digest of the graph that asks, in the store.
     """
 
     request: ImagineRequest
@@ -70,6 +72,7 @@ class Intent:
     budget: float | None = None
     fresh: bool = False
     retry_of: str | None = None
+    graph: str | None = None
 
     @property
     def claim(self) -> str | None:
@@ -193,16 +196,28 @@ class Journal:
         return found
 
     def recent(
-        self, *, most: int | None = 50, statuses: Sequence[Status] = (), service: str | None = None
+        self,
+        *,
+        most: int | None = 50,
+        statuses: Sequence[Status] = (),
+        service: str | None = None,
+        words: str = "",
     ) -> list[Generation]:
-        """Return the newest generations first; only those of these statuses and this service when any are named."""
-        query = select(GENERATIONS).order_by(GENERATIONS.c.created_at.desc(), GENERATIONS.c.id).limit(most)
+        """Return the newest generations first.
+
+        Only those of these statuses and this service when any are named, and that have all the `words` in their
+        prompt, model, door or ids, whatever their case.
+        """
+        query = select(GENERATIONS).order_by(GENERATIONS.c.created_at.desc(), GENERATIONS.c.id)
         if statuses:
             query = query.where(GENERATIONS.c.status.in_(statuses))
         if service is not None:
             query = query.where(GENERATIONS.c.service == service)
+        if not words:
+            query = query.limit(most)
         with self._database.reading() as connection:
-            return [_generation(row) for row in connection.execute(query).mappings()]
+            found = (_generation(row) for row in connection.execute(query).mappings())
+            return list(islice((each for each in found if _has(each, words.lower().split())), most))
 
     def spending(self, *, days: int = 30) -> list[Spending]:
         """Return what was spent, by day, door and service; the newest day first."""
@@ -229,6 +244,13 @@ class Journal:
         with self._database.writing() as connection:
             connection.execute(statement)
         return self.get(id_)
+
+
+def _has(generation: Generation, words: Sequence[str]) -> bool:
+    """Tell whether all words are there. Not asked of the database: those differ in what they call the same letter."""
+    told = (generation.prompt, generation.model, generation.door, generation.id, generation.task_id or "")
+    text = "\n".join(told).lower()
+    return all(word in text for word in words)
 
 
 def _holder(connection: Connection, intent: Intent) -> Generation | None:
@@ -268,6 +290,7 @@ def _row(intent: Intent) -> dict[str, Any]:
         "claim": intent.claim,
         "owner": this_process(),
         "retry_of": intent.retry_of,
+        "graph": intent.graph,
     }
 
 

@@ -4,6 +4,7 @@
 |---|---|---|
 | 1 | 0.1.0 | one table, one row for each generation |
 | 2 | 0.2.0 | credits, the claim on a picture, the process that sends, what a generation repeats |
+| 3 | 0.3.0 | the graph that asked for it |
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .errors import StorageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-VERSION = 2
+VERSION = 3
 
 METADATA = MetaData()
 GENERATIONS = Table(
@@ -45,6 +46,7 @@ GENERATIONS = Table(
     Column("claim", String(64)),
     Column("owner", String(255)),
     Column("retry_of", String(16)),
+    Column("graph", String(64)),
 )
 _SINCE_2 = ("credits", "claim", "owner", "retry_of")
 _BY_TIME = Index("generations_by_time", GENERATIONS.c.created_at)
@@ -68,8 +70,10 @@ def prepare(connection: Connection) -> None:
         )
     if found == 0:
         _create(connection)
-    elif found < 2:
+    if found == 1:
         _to_2(connection)
+    if found in (1, 2):
+        _add(connection, "graph")
     if found < VERSION:
         _stamp(connection)
 
@@ -88,17 +92,20 @@ def _create(connection: Connection) -> None:
 
 
 def _to_2(connection: Connection) -> None:
-    from alembic.migration import MigrationContext  # only an old journal pays for loading it
-    from alembic.operations import Operations
-
-    change = Operations(MigrationContext.configure(connection))
-    for name in _SINCE_2:
-        column = GENERATIONS.c[name]
-        change.add_column(GENERATIONS.name, Column(name, column.type))
+    _add(connection, *_SINCE_2)
     connection.execute(CreateIndex(_BY_CLAIM, if_not_exists=True))
     # What was accepted before the journal counted cost one credit each: version 1 knew no other price.
     taken = GENERATIONS.c.status.not_in(("intent", "refused"))
     connection.execute(update(GENERATIONS).where(taken).values(credits=1.0))
+
+
+def _add(connection: Connection, *names: str) -> None:
+    from alembic.migration import MigrationContext  # only an old journal pays for loading it
+    from alembic.operations import Operations
+
+    change = Operations(MigrationContext.configure(connection))
+    for name in names:
+        change.add_column(GENERATIONS.name, Column(name, GENERATIONS.c[name].type))
 
 
 def _stamp(connection: Connection) -> None:

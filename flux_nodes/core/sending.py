@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .catalog import model
 from .errors import FluxNodesError, NothingSent, OtherService, StorageError, SubmitUnconfirmed
 from .request import ImagineRequest
+from .store import GRAPH
 from .unbroken import blocking, to_the_end
 from .webhook import address_for
 
@@ -33,12 +34,15 @@ class Sender:
         self._settings = settings
         self._door = door
 
-    async def intend(self, request: ImagineRequest, *, fresh: bool, retry_of: str | None = None) -> Generation:
+    async def intend(
+        self, request: ImagineRequest, *, fresh: bool, retry_of: str | None = None, graph: bytes | None = None
+    ) -> Generation:
         """Do what `Generations.intend` tells."""
         if request.image_prompt is not None:
             # The journal names it by its digest; the file is kept so that it can be sent again.
             await blocking(self._store.put, request.image_prompt, "")
-        terms = self._terms(request, fresh=fresh, retry_of=retry_of)
+        digest = None if graph is None else (await blocking(self._store.put, graph, GRAPH))[0]
+        terms = self._terms(request, fresh=fresh, retry_of=retry_of, graph=digest)
         writing = asyncio.ensure_future(blocking(self._intend, terms))
         try:
             return await to_the_end(writing)
@@ -70,7 +74,8 @@ class Sender:
         if known.service != self._settings.service_name:  # a pretended one, sent here, would be paid
             raise OtherService(known.id, service=known.service, set_to=self._settings.service_name)
         request = await self._request_of(known)
-        return await self.send(await self.intend(request, fresh=True, retry_of=known.id), request)
+        graph = await blocking(self._store.get, known.graph, GRAPH) if known.graph else None
+        return await self.send(await self.intend(request, fresh=True, retry_of=known.id, graph=graph), request)
 
     async def _request_of(self, known: Generation) -> ImagineRequest:
         values: dict[str, Any] = dict(known.request)
@@ -78,7 +83,7 @@ class Sender:
         data = await blocking(self._store.get, str(image).removeprefix("sha256:"), "") if image else None
         return ImagineRequest(image_prompt=data, **values)
 
-    def _terms(self, request: ImagineRequest, *, fresh: bool, retry_of: str | None) -> Intent:
+    def _terms(self, request: ImagineRequest, *, fresh: bool, retry_of: str | None, graph: str | None) -> Intent:
         from .journal import Intent  # SQLAlchemy is there by now: the journal was opened
 
         return Intent(
@@ -89,6 +94,7 @@ class Sender:
             budget=self._settings.budget,
             fresh=fresh,
             retry_of=retry_of,
+            graph=graph,
         )
 
     def _intend(self, terms: Intent) -> Generation:

@@ -35,6 +35,9 @@ ENVIRONMENT = {
 FILE = "settings.json"
 """The settings file in the home: one JSON object with the fields of Settings."""
 
+PRETENDED = "sandbox"
+"""The key that a sandbox takes, and the name of the service that it pretends to be."""
+
 _MOST_BYTES = 2**20
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -125,6 +128,20 @@ class Settings(BaseModel):
         # A report of this error shows the variables of the frame that raises it: the key must not be among them.
         del environ
         raise InvalidSettings(found)
+
+    def pretended(self, url: str) -> Settings:
+        """Return the same settings, led to a sandbox at `url`."""
+        return self.model_copy(update={"base_url": url, "api_key": SecretStr(PRETENDED), "service": PRETENDED})
+
+    def forget_key(self) -> Path:
+        """Take the key out of the settings file and return the file. Raises InvalidSettings, OSError."""
+        target = self.home / FILE
+        document = _from_file(target)
+        if isinstance(document, str):
+            raise InvalidSettings(document)
+        if document.pop("api_key", None) is not None:
+            write_whole(target, json.dumps(document, indent=2).encode(), mode=0o600)
+        return target
 
     def store_key(self, key: str | SecretStr) -> Path:
         """Write the key to the settings file, readable by its owner only, and return the file.

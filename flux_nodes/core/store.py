@@ -25,6 +25,9 @@ EXTENSIONS = {
 }
 """The ending of a file's name, by its media type."""
 
+GRAPH = ".json"
+"""The ending of a file that holds the graph which asked for a generation."""
+
 
 class ImageStore:
     """A folder of files named by their content. Putting the same bytes twice keeps one file."""

@@ -9,13 +9,13 @@ out; a FLUX_TASK is the id of a generation.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from ..core.errors import Fault
     from ..core.generation import Generation
-    from ..core.generations import Generations
+    from ..core.generations import Generations, Graph
 
 Type = Literal["STRING", "INT", "FLOAT", "BOOLEAN", "COMBO", "IMAGE", "MASK", "FLUX_TASK"]
 """The types that travel along the links of a graph, as ComfyUI spells them."""
@@ -28,7 +28,9 @@ WIDGET_TYPES: frozenset[str] = frozenset({"STRING", "INT", "FLOAT", "BOOLEAN", "
 class Input:
     """One input of a node.
 
-    `optional` ones may be left out; `seed_control` asks for the host's fixed/increment/randomize control.
+    `optional` ones may be left out; `seed_control` asks for the host's fixed/increment/randomize control. The choices
+    of a `recent` COMBO are the newest generations, each as its id and words that tell it: a host that can shows them,
+    and any text that begins with an id is accepted.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Input:
     advanced: bool = False
     slider: bool = False
     seed_control: bool = False
+    recent: bool = False
 
     @property
     def is_widget(self) -> bool:
@@ -54,27 +57,34 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """One output of a node."""
+    """One output of a node. One that `is_list` gives a list: what it is linked to runs once for each of its values."""
 
     name: str
     type: Type
     label: str
     tooltip: str
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a node gives: one value for each output, in order, and words that a host may show on the node."""
+    """What a node gives.
+
+    One value for each output, in order (a list for one that `is_list`), words that a host may show on the node, and
+    the generations that its images are of, in their order.
+    """
 
     values: tuple[Any, ...]
     text: str = ""
+    generations: tuple[Generation, ...] = ()
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a host lends a node for one run."""
+    """What a host lends a node for one run: the generations, and the graph that it runs in, to be kept with them."""
 
     generations: Generations
+    graph: Graph | None = field(default=None, kw_only=True)
 
 
 Step: TypeAlias = "Generation | Result"
@@ -95,7 +105,8 @@ class Node:
     """A node: its face and its function.
 
     `paid` ones start something that costs; `volatile` ones give something new at each run, so a host must not keep
-    their result; `check` finds faults in the inputs that are known before anything runs.
+    their result; `check` finds faults in the inputs that are known before anything runs. One that `takes_lists` runs
+    once and is given every input as a list, of all values that its links bring; others run once for each value.
     """
 
     id: str
@@ -108,6 +119,7 @@ class Node:
     is_output: bool = False
     volatile: bool = False
     paid: bool = False
+    takes_lists: bool = False
     check: Check | None = None
     search: tuple[str, ...] = ()
 

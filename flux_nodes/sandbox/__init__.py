@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .app import Sandbox
     from .fault_text import parse_fault
     from .faults import Fault, FaultError
+    from .kept import keeping
     from .quirks import Quirks
     from .serve import RunningServer, serve_forever, serving
 
@@ -26,6 +27,7 @@ __all__ = [
     "Quirks",
     "RunningServer",
     "Sandbox",
+    "keeping",
     "parse_fault",
     "serve_forever",
     "serving",
@@ -37,6 +39,7 @@ _HOME = {
     "Quirks": "quirks",
     "RunningServer": "serve",
     "Sandbox": "app",
+    "keeping": "kept",
     "parse_fault": "fault_text",
     "serve_forever": "serve",
     "serving": "serve",

@@ -13,7 +13,7 @@ import click
 from ...core.errors import NothingSent
 from ..exits import DONE
 from ..screen import say
-from ..service import KEY, with_service
+from ..service import with_service
 
 if TYPE_CHECKING:
     from ...core.settings import Settings
@@ -57,12 +57,13 @@ def sandbox(*, host: str, port: int, credit: int, pace: float, faults: tuple[str
     For tests and tries of any client, in any language. It forgets everything when it ends (Ctrl-C). Point
     APIFRAME_BASE_URL at it to use it from here.
     """
+    from ...core.settings import PRETENDED
     from ...sandbox import Sandbox, serving
 
-    pretended = Sandbox(keys={KEY: credit}, seconds=pace, faults=[_fault(spec) for spec in faults])
+    pretended = Sandbox(keys={PRETENDED: credit}, seconds=pace, faults=[_fault(spec) for spec in faults])
     try:
         with serving(pretended, host=host, port=port) as server:
-            _announce(server.url)
+            _announce(server.url, PRETENDED)
             _until_interrupted()
     except OSError as error:
         raise NothingSent(
@@ -73,14 +74,14 @@ def sandbox(*, host: str, port: int, credit: int, pace: float, faults: tuple[str
     return DONE
 
 
-def _announce(url: str) -> None:
+def _announce(url: str, key: str) -> None:
     lines = (
-        f"The sandbox listens on {url} (Ctrl-C ends it). Its key is {KEY!r}.",
+        f"The sandbox listens on {url} (Ctrl-C ends it). Its key is {key!r}.",
         "",
-        f"  curl {url}/flux-imagine -H 'Authorization: {KEY}' -H 'Content-Type: application/json' \\",
+        f"  curl {url}/flux-imagine -H 'Authorization: {key}' -H 'Content-Type: application/json' \\",
         """    -d '{"model": "flux-schnell", "prompt": "a sunflower field in the wind"}'""",
         "",
-        f"  APIFRAME_BASE_URL={url} APIFRAME_API_KEY={KEY} flux-nodes generate 'a sunflower field in the wind'",
+        f"  APIFRAME_BASE_URL={url} APIFRAME_API_KEY={key} flux-nodes generate 'a sunflower field in the wind'",
     )
     say("\n".join(lines), to_stdout=True)
     sys.stdout.flush()
