@@ -4,16 +4,19 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from flux_nodes.core import Generation, Generations, ImagineRequest, Settings
 from flux_nodes.core.errors import (
     GenerationFailed,
     ImageUnavailable,
+    InvalidRequest,
     InvalidSettings,
     KeyRefused,
     MissingKey,
     OtherService,
+    PartlyFailed,
     ServiceRefused,
     ServiceUnreachable,
     StillRunning,
@@ -21,6 +24,7 @@ from flux_nodes.core.errors import (
     SubmitUnconfirmed,
     UnknownGeneration,
 )
+from flux_nodes.core.images import encode
 from flux_nodes.sandbox import Fault, Sandbox, serving
 
 if TYPE_CHECKING:
@@ -374,3 +378,49 @@ async def test_a_service_that_was_never_heard_is_said_to_be_unreachable_and_not_
             await generations.wait(started.id, seconds=2)
     async with Generations.open(settings, door="test") as generations:
         assert (await generations.wait(started.id)).status == "stored"
+
+
+GRAPH = {"prompt": {"1": {"class_type": "FluxImagine", "inputs": {"prompt": "grün"}}}, "workflow": {"nodes": []}}
+
+
+async def test_the_graph_that_asked_is_kept_with_the_generation(generations: Generations) -> None:
+    bare = await generations.start(field(seed=1))
+    asked = await generations.start(field(seed=2), graph=GRAPH)
+    assert await generations.graph(bare) is None
+    assert await generations.graph(await generations.get(asked.id)) == GRAPH
+
+
+async def test_a_generation_that_is_sent_again_keeps_its_graph(generations: Generations, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="fail"))
+    failed = await generations.start(field(seed=3), graph=GRAPH)
+    await moves(generations, failed.id)
+    again = await generations.again(failed.id)
+    assert again.id != failed.id
+    assert await generations.graph(again) == GRAPH
+
+
+async def test_an_image_prompt_is_kept_and_given_back_by_its_digest_alone(generations: Generations) -> None:
+    data = encode(np.zeros((64, 64, 3), np.float32))
+    started = await generations.start(field(image_prompt=data))
+    digest = str(started.request["image_prompt"]).removeprefix("sha256:")
+    assert await generations.kept_image(digest) == data
+    with pytest.raises(StorageError):
+        await generations.kept_image("0" * 64)
+    for outside in ("", "../" * 10 + "etc/passwd", "0" * 63 + "/", "0" * 64 + "\n", "A" * 64):
+        with pytest.raises(InvalidRequest, match="SHA-256"):
+            await generations.kept_image(outside)
+
+
+def test_several_that_failed_together_name_what_is_stored_and_every_reason() -> None:
+    failures = {"seed 8": StorageError("The disk is full."), "seed 9": ServiceUnreachable("Nobody answers.")}
+    error = PartlyFailed(failures, stored=["g-one", "g-two"])
+    assert error.stored == ("g-one", "g-two")
+    for words in (
+        "2 of 4",
+        "g-one g-two",
+        "seed 8: The disk is full.",
+        "seed 9: Nobody answers.",
+        "only what is missing",
+    ):
+        assert words in str(error)
+    assert "2 of 2" in str(PartlyFailed(failures, stored=[]))

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,54 @@ def test_a_journal_of_version_1_is_brought_up_to_date_with_all_that_it_holds(fil
         journal.intend(intent(seed=1))
         assert journal.running("g-old000001", 40).percentage == 40
         journal.close()
+
+
+# What version 2 had more: a journal of it is one of version 1, changed so.
+FROM_1_TO_2 = """
+ALTER TABLE generations ADD COLUMN credits FLOAT;
+ALTER TABLE generations ADD COLUMN claim VARCHAR(64);
+ALTER TABLE generations ADD COLUMN owner VARCHAR(255);
+ALTER TABLE generations ADD COLUMN retry_of VARCHAR(16);
+CREATE UNIQUE INDEX generations_by_claim ON generations (claim);
+UPDATE generations SET credits = 2.5 WHERE status <> 'refused';
+CREATE TABLE flux_nodes_schema (version INTEGER NOT NULL);
+INSERT INTO flux_nodes_schema VALUES (2);
+"""
+
+
+def test_a_journal_of_version_2_is_brought_up_to_date_with_all_that_it_holds(file: Path) -> None:
+    run_sql(file, VERSION_1 + FROM_1_TO_2)
+    for turn in range(2):
+        journal = Journal(f"sqlite:///{file}")
+        old = journal.get("g-old000001")
+        assert (old.task_id, old.credits, old.graph) == ("task-1", 2.5, None)
+        assert journal.intend(replace(intent(seed=turn), graph="f" * 64)).graph == "f" * 64
+        journal.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("field", ["A Field of über-blue FLAX", "a field"]),
+        ("ÜBER field", ["A Field of über-blue FLAX"]),
+        ("flux-dev", ["100 % rain", "A Field of über-blue FLAX", "a field"]),
+        ("100 %", ["100 % rain"]),
+        ("prompt", []),
+        ("f%d", []),
+    ],
+)
+def test_the_journal_is_searched_by_words_in_any_case_and_order(journal: Journal, words: str, found: list[str]) -> None:
+    for prompt in ("a field", "100 % rain", "A Field of über-blue FLAX"):
+        journal.intend(intent(prompt=prompt))
+    assert sorted(each.prompt for each in journal.recent(words=words)) == found
+
+
+def test_a_search_finds_a_generation_by_its_ids_and_stops_at_the_number_asked_for(journal: Journal) -> None:
+    known = [journal.intend(intent(prompt=f"field {number}")) for number in range(5)]
+    journal.submitted(known[0].id, "task-4711")
+    assert [each.id for each in journal.recent(words="task-4711")] == [known[0].id]
+    assert [each.id for each in journal.recent(words=known[2].id)] == [known[2].id]
+    assert [each.prompt for each in journal.recent(words="field", most=2)] == ["field 4", "field 3"]
 
 
 def test_a_journal_of_a_newer_version_is_refused_and_left_as_it_is(file: Path, journal: Journal) -> None:

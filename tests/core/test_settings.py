@@ -86,3 +86,22 @@ def test_a_settings_file_that_cannot_be_used_is_named(tmp_path: Path, text: str)
 def test_plain_http_is_allowed_to_this_machine(tmp_path: Path) -> None:
     spoken = {"FLUX_NODES_HOME": str(tmp_path), "APIFRAME_BASE_URL": "http://127.0.0.1:8188/"}
     assert Settings.load(spoken).base_url == "http://127.0.0.1:8188"
+
+
+def test_a_key_is_forgotten_and_the_rest_of_the_file_stays(tmp_path: Path) -> None:
+    spoken = {"FLUX_NODES_HOME": str(tmp_path)}
+    Settings.load(spoken).forget_key()
+    assert not (tmp_path / "settings.json").exists()
+    (tmp_path / "settings.json").write_text('{"timeout": 5}')
+    Settings.load(spoken).store_key("canary-key")
+    file = Settings.load(spoken).forget_key()
+    assert "canary" not in file.read_text()
+    assert (Settings.load(spoken).api_key, Settings.load(spoken).timeout) == (None, 5)
+
+
+def test_settings_led_to_a_sandbox_keep_everything_else(tmp_path: Path) -> None:
+    loaded = Settings.load({"FLUX_NODES_HOME": str(tmp_path), "APIFRAME_API_KEY": "canary-key"})
+    pretended = loaded.pretended("http://127.0.0.1:9")
+    assert (pretended.base_url, pretended.service_name, pretended.home) == ("http://127.0.0.1:9", "sandbox", tmp_path)
+    assert pretended.api_key is not None
+    assert "canary" not in pretended.api_key.get_secret_value()
