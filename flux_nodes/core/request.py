@@ -8,12 +8,13 @@ import hashlib
 import json
 import math
 import re
+import secrets
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .catalog import MODEL_NAMES, PARAMETERS, Parameter, Value, allowed, models_in_words
+from .catalog import MODEL_NAMES, PARAMETERS, Parameter, Value, allowed, models_in_words, parameter
 from .errors import Fault, InvalidImage, InvalidRequest
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ class ImagineRequest:
     def delivered(self, *, webhook_url: str, webhook_secret: str) -> ImagineRequest:
         """Return the same request with another delivery."""
         return ImagineRequest(**{**self.values, "webhook_url": webhook_url, "webhook_secret": webhook_secret})
+
+    def seeded(self) -> ImagineRequest:
+        """Return the same request with a seed, at random where none was chosen, so that its image can be made again."""
+        if self.seed is not None:
+            return self
+        guide = parameter("seed").guide
+        low, high = int(guide.minimum or 0), int(guide.maximum or 0)
+        return ImagineRequest(**{**self.values, "seed": low + secrets.randbelow(high - low + 1)})
 
     def wire(self) -> dict[str, Value]:
         """Return the JSON body of `POST /flux-imagine`, in the page's order of fields."""

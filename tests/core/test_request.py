@@ -178,3 +178,15 @@ def test_any_values_at_all_make_a_valid_request_or_one_clear_error(values: dict[
     else:
         assert request.wire()["prompt"] == values["prompt"]
         assert request.wire().keys() <= {name for name, value in values.items() if value is not None}
+
+
+def test_a_request_without_a_seed_is_given_one_at_random_and_one_with_a_seed_keeps_it() -> None:
+    bare = ImagineRequest(model="flux-dev", prompt="a field", image_prompt=png())
+    seeded = [bare.seeded() for _ in range(8)]
+    assert len({each.seed for each in seeded}) == 8
+    for each in seeded:
+        assert each.seed is not None
+        assert 0 <= each.seed < 2**32
+        assert each.record() == bare.record() | {"seed": each.seed}
+    kept = ImagineRequest(model="flux-dev", prompt="a field", seed=0)
+    assert kept.seeded() is kept
