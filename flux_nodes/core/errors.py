@@ -185,7 +185,7 @@ class PartlyFailed(FluxNodesError):
         lines = "\n".join(f"  - {part}: {error}" for part, error in failures.items())
         ids = " ".join(self.stored)
         kept = (
-            f" The others are stored and not lost: {ids}. Ask again with the same seeds: only what is missing is paid."
+            f" The others are not lost: {ids}. Ask again with the same seeds: only what is missing is paid."
             if ids
             else ""
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from anyio import CancelScope
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -26,7 +28,9 @@ async def to_the_end(work: Awaitable[Answer], *, stop: asyncio.Event | None = No
     except asyncio.CancelledError:
         if stop is not None:
             stop.set()
-        await asyncio.wait([task])
+        # A scope of anyio (an ASGI server's, an MCP server's) would cancel this wait as well, and again.
+        with CancelScope(shield=True):
+            await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # seen: the cancellation goes first
         raise

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..core.errors import FluxNodesError
 from ..nodes.face import Context, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ..core.generation import Generation
@@ -38,10 +38,14 @@ class Files(Result):
 
 @dataclass(frozen=True)
 class GraphContext(Context):
-    """What the runner lends a node: as any host, and the workflow that runs, with the node's own id in it."""
+    """What the runner lends a node: as any host, and the workflow that runs, with the node's own id in it.
+
+    `made` are the generations that the values of this run come from, by the ids of the nodes that made them.
+    """
 
     workflow: Workflow
     node_id: str
+    made: Mapping[str, Sequence[Generation]] = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A node ended, with its result."""
+    """A node ended, with its result.
+
+    When it ran not once but for each value of a list, the result holds all: a list of values for each output, the
+    texts joined by newlines, the generations and files one after another.
+    """
 
     node: WorkflowNode
     result: Result
@@ -77,7 +85,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Failed:
-    """A node failed. Nodes that already run go on to their end; then the run raises NodeFailed."""
+    """A node failed: the first of its runs that did. Nodes that already run go on; then the run raises NodeFailed."""
 
     node: WorkflowNode
     error: BaseException

@@ -1,8 +1,8 @@
 """ComfyUI's own nodes that our workflows are made with, for the runner: the same ids, inputs, outputs and behaviour.
 
 Source: ComfyUI's `nodes.py` (LoadImage, SaveImage, PreviewImage, ImageBatch, ImageScale) and
-`comfy_extras/nodes_primitive.py`. Two things differ: only the first frame of an animation is loaded, and a saved pixel
-is rounded where ComfyUI cuts off.
+`comfy_extras/nodes_primitive.py`. Three things differ: only the first frame of an animation is loaded, a saved pixel is
+rounded where ComfyUI cuts off, and a saved file tells the generations in its picture beside the graph.
 """
 
 from __future__ import annotations

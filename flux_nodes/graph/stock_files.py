@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Fault, InvalidImage, StorageError
+from ..core.facts import CHUNK, document
 from ..nodes.face import Context, Input, Node, Output, Result, Step
 from .events import Files, GraphContext, SavedFile
 from .places import OutsideError, load, loadable, target, write_next
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..core.images import Array
     from .events import Folder
     from .places import Folders
-    from .workflow import Workflow
 
     Mask = NDArray[np.float32]
 
@@ -80,7 +80,7 @@ def save_image(folders: Folders) -> Node:
     """Return the node that saves images as PNG files in the output folder, the workflow in them."""
 
     async def run(context: Context, *, images: Array, filename_prefix: str) -> AsyncGenerator[Step, None]:
-        yield await asyncio.to_thread(_saved, folders, "output", images, filename_prefix, _workflow(context))
+        yield await asyncio.to_thread(_saved, folders, "output", images, filename_prefix, context)
 
     def check(inputs: Mapping[str, Any]) -> Sequence[Fault]:
         try:
@@ -117,7 +117,7 @@ def preview_image(folders: Folders) -> Node:
     async def run(context: Context, *, images: Array) -> AsyncGenerator[Step, None]:
         # A tag of its own for each run: what an earlier one showed is not counted on.
         prefix = f"{_PREFIX}_temp_{secrets.token_hex(3)}"
-        yield await asyncio.to_thread(_saved, folders, "temp", images, prefix, _workflow(context))
+        yield await asyncio.to_thread(_saved, folders, "temp", images, prefix, context)
 
     return Node(
         id="PreviewImage",
@@ -131,21 +131,18 @@ def preview_image(folders: Folders) -> Node:
     )
 
 
-def _workflow(context: Context) -> Workflow | None:
-    return context.workflow if isinstance(context, GraphContext) else None
-
-
-def _saved(folders: Folders, folder: Folder, images: Array, prefix: str, workflow: Workflow | None) -> Files:
+def _saved(folders: Folders, folder: Folder, images: Array, prefix: str, context: Context) -> Files:
     from ..core.images import encode
 
     height, width = images.shape[1:3]
     now = datetime.now().astimezone()
+    workflow = context.workflow if isinstance(context, GraphContext) else None
     name = replaced(prefix, workflow=workflow, now=now, width=width, height=height)
     try:
         place = target(folders.of(folder), name)
     except OutsideError as wrong:
         raise StorageError(f"An image cannot be saved as {name!r}: it {wrong}.") from wrong
-    text = _metadata(workflow)
+    text = _metadata(context)
     files = []
     for number, image in enumerate(images):
         stem = place.stem.replace("%batch_num%", str(number))
@@ -154,9 +151,9 @@ def _saved(folders: Folders, folder: Folder, images: Array, prefix: str, workflo
     return Files((), text=", ".join(str(file.path) for file in files), files=tuple(files))
 
 
-def _metadata(workflow: Workflow | None) -> dict[str, str]:
-    """Return the texts that a PNG file carries, as ComfyUI's SaveImage writes them."""
-    if workflow is None:
-        return {}
-    texts = {"prompt": json.dumps(workflow.to_api())}
-    return texts if workflow.ui is None else texts | {"workflow": json.dumps(workflow.ui)}
+def _metadata(context: Context) -> dict[str, str]:
+    """Return the texts that a PNG file carries: ComfyUI's own, and our facts of the generations in the picture."""
+    told: dict[str, Any] = dict(context.graph or {})
+    if isinstance(context, GraphContext) and context.made:
+        told[CHUNK] = document(context.made)
+    return {name: json.dumps(value) for name, value in told.items()}

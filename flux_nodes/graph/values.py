@@ -35,6 +35,8 @@ def shown(value: object) -> str:
 
 def allowed(item: Input) -> str:
     """Say what an input takes."""
+    if item.recent:
+        return "text that begins with the id of a generation"
     if item.choices:
         more = len(item.choices) - _MOST_CHOICES
         return ", ".join(item.choices[:_MOST_CHOICES]) + (f" and {more} more" if more > 0 else "")
@@ -80,14 +82,19 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": _finite, "
 
 
 def held(item: Input, value: Any) -> Any:
-    """Convert a value and hold it against the input's range and choices. Raises WrongValueError."""
+    """Convert a value and hold it against the input's range and choices. Raises WrongValueError.
+
+    The choices of a `recent` input are no limit: they are only what was new when somebody looked.
+    """
     value = coerced(item, value)
+    if item.recent and not isinstance(value, str):
+        raise WrongValueError(f"{shown(value)} is not {_DESCRIBED['STRING']}")
     low, high = _range(item)
     if low is not None and value < low:
         raise WrongValueError(f"{shown(value)} is less than {_number(low)}")
     if high is not None and value > high:
         raise WrongValueError(f"{shown(value)} is more than {_number(high)}")
-    if item.choices and value not in item.choices:
+    if item.choices and not item.recent and value not in item.choices:
         raise WrongValueError(f"{shown(value)} is not one of its choices")
     return value
 

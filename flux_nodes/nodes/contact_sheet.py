@@ -6,7 +6,7 @@ import asyncio
 import math
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .face import Context, Input, Node, Output, Result, Step
 from .imagine import CATEGORY
@@ -18,23 +18,49 @@ if TYPE_CHECKING:
 
     from ..core.images import Array
 
+Value = TypeVar("Value")
+
 SOCKETS = 10
+_CELL = 512
 _GAP = 24
 _PAPER = (24, 24, 27)
 _INK = (228, 228, 231)
 
 
 async def contact_sheet(
-    _context: Context, *, labels: str = "", title: str = "", columns: int = 0, cell: int = 512, **images: Array
+    _context: Context,
+    *,
+    labels: Sequence[str] = (),
+    title: Sequence[str] = (),
+    columns: Sequence[int] = (),
+    cell: Sequence[int] = (),
+    **images: Sequence[Array],
 ) -> AsyncGenerator[Step, None]:
-    """Lay images out on one sheet: a cell for every image of every batch, and one line of `labels` for each."""
-    pictures = [picture for name in sorted(images, key=_number) for picture in images[name]]
+    """Lay images out on one sheet: a cell for every image of every batch, and one line of `labels` for each.
+
+    Everything comes in lists: all images and labels of a list count, and of a title or an option the first.
+    """
+    batches = [batch for name in sorted(images, key=_number) for batch in images[name]]
+    pictures = [picture for batch in batches for picture in batch]
     if not pictures:
         from ..core.errors import Fault, InvalidRequest
 
         raise InvalidRequest([Fault("image_1", "no image is linked", "one to ten images or batches")])
-    sheet = await asyncio.to_thread(_sheet, pictures, labels.splitlines(), title.strip(), columns, cell)
-    yield Result((sheet,), text=f"{len(pictures)} images")
+    sheet = await asyncio.to_thread(
+        _sheet, pictures, _lines(labels, batches), _first(title, "").strip(), _first(columns, 0), _first(cell, _CELL)
+    )
+    yield Result((sheet,), text="1 image" if len(pictures) == 1 else f"{len(pictures)} images")
+
+
+def _lines(labels: Sequence[str], batches: Sequence[Array]) -> list[str]:
+    """Return the labels of all images; a list with one text for each batch labels every image of that batch."""
+    if 1 < len(labels) == len(batches):
+        return [" ".join(text.split()) for text, batch in zip(labels, batches, strict=True) for _ in batch]
+    return "\n".join(labels).splitlines()
+
+
+def _first(values: Sequence[Value], default: Value) -> Value:
+    return values[0] if values else default
 
 
 def _number(name: str) -> int:
@@ -142,13 +168,13 @@ CONTACT_SHEET = Node(
     id="FluxContactSheet",
     label="Contact Sheet",
     category=CATEGORY,
-    description="Puts images side by side on one sheet, each with its label.",
+    description="Puts images side by side on one sheet, each with its label: a glance tells which to keep.",
     inputs=(
         Input(
             name="labels",
             type="STRING",
             label="Labels",
-            tooltip="One label a line, in the order of the images.",
+            tooltip="One label a line, in the order of the images. A Prompt List may be linked: one for each image.",
             default="",
             multiline=True,
         ),
@@ -167,7 +193,7 @@ CONTACT_SHEET = Node(
             type="INT",
             label="Cell",
             tooltip="The longer side of each image on the sheet, in pixels.",
-            default=512,
+            default=_CELL,
             minimum=64,
             maximum=2048,
             step=32,
@@ -177,7 +203,7 @@ CONTACT_SHEET = Node(
                 name=f"image_{number}",
                 type="IMAGE",
                 label=f"Image {number}",
-                tooltip="An image, or a batch of images.",
+                tooltip="An image, a batch or a list of images.",
                 optional=True,
             )
             for number in range(1, SOCKETS + 1)
@@ -185,5 +211,6 @@ CONTACT_SHEET = Node(
     ),
     outputs=(Output(name="sheet", type="IMAGE", label="Sheet", tooltip="The sheet with all images."),),
     run=contact_sheet,
+    takes_lists=True,
     search=("grid", "collage", "compare", "montage", "labels", "side by side"),
 )

@@ -3,7 +3,7 @@
 A node is an async generator function. It yields a `Generation` whenever the one it waits for has moved, and last of
 all a `Result`. A host (ComfyUI, the headless runner) shows the former and passes the latter on. An IMAGE is a numpy
 array, float32, [B, H, W, C], values 0..1, C 3 or 4; a MASK is one of float32, [B, H, W], 1 where the image is masked
-out; a FLUX_TASK is the id of a generation.
+out; a FLUX_TASK names generations by their ids, one a line.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..core.errors import Fault
-    from ..core.images import Array
     from ..core.request import ImagineRequest
 
 _TYPES: dict[str, Type] = {
@@ -26,6 +25,8 @@ _TYPES: dict[str, Type] = {
 _PICTURE = tuple(item for item in PARAMETERS if item.group == "picture")
 """What a node offers. How a result is delivered is the host's business, and a secret has no place in a graph."""
 
+MOST = 20
+"""Generations that one run of a node may ask for together: a slip in a number must not empty an account."""
 
 FRESH = Input(
     name="fresh",
@@ -39,12 +40,29 @@ FRESH = Input(
     optional=True,
     advanced=True,
 )
-"""What is for `Generations.start` and not for the service. Optional, and behind all others: older graphs have none."""
+"""What is for `Generations.start` and not for the service. Optional, behind the catalog's: older graphs have none."""
+
+COUNT = Input(
+    name="count",
+    type="INT",
+    label="Count",
+    tooltip=(
+        f"How many images to make, each paid: with the seed, the seed plus 1, plus 2, and so on. With a batch of image "
+        f"prompts, so many of each. At most {MOST} together."
+    ),
+    default=1,
+    minimum=1,
+    maximum=MOST,
+    optional=True,
+)
+"""How many parts there are of each image prompt. Behind all others: graphs of version 0.2.0 have none."""
+
+_OURS = frozenset({FRESH.name, COUNT.name})
 
 
 def inputs() -> tuple[Input, ...]:
-    """Make the inputs of a generating node: the catalog's in its order, then FRESH."""
-    return (*(_input(item) for item in _PICTURE), FRESH)
+    """Make the inputs of a generating node: the catalog's in its order, then FRESH and COUNT."""
+    return (*(_input(item) for item in _PICTURE), FRESH, COUNT)
 
 
 def _input(item: Parameter) -> Input:
@@ -91,16 +109,15 @@ def _bound(stated: float | None, usual: float | None, unset: Any, widest: Any) -
     return bound if bound is None or unset is None else float(widest(bound, unset))
 
 
-def request(values: Mapping[str, Any], *, image_prompt: Array | None = None) -> ImagineRequest:
-    """Make the request that these inputs mean; encoding an image prompt makes this slow. Raises InvalidRequest.
+def request(values: Mapping[str, Any], *, image_prompt: bytes | None = None) -> ImagineRequest:
+    """Make the request that these inputs mean; an image prompt, as a file, makes this slow. Raises InvalidRequest.
 
     A widget always holds a value. One that the chosen model does not take is left out, and so is one that says "the
     model's own".
     """
     from ..core.request import ImagineRequest  # pydantic and the image libraries wait until a graph runs
 
-    image = None if image_prompt is None else _image(image_prompt)
-    return ImagineRequest(**_sendable(values), image_prompt=image)
+    return ImagineRequest(**_sendable(values), image_prompt=image_prompt)
 
 
 def faults(values: Mapping[str, Any]) -> Sequence[Fault]:
@@ -117,19 +134,10 @@ def faults(values: Mapping[str, Any]) -> Sequence[Fault]:
 
 def _sendable(values: Mapping[str, Any]) -> dict[str, Any]:
     model = str(values.get("model"))
-    sent = {name: value for name, value in values.items() if name != FRESH.name}
+    sent = {name: value for name, value in values.items() if name not in _OURS}
     return {name: value for name, value in sent.items() if _is_sent(parameter(name), value, model)}
 
 
 def _is_sent(item: Parameter, value: Any, model: str) -> bool:
     unset = item.guide.unset
     return item.taken_by(model) and not (unset is not None and value == unset) if not item.required else True
-
-
-def _image(array: Array) -> bytes:
-    from ..core.errors import Fault, InvalidRequest
-    from ..core.images import image_prompt
-
-    if len(array) != 1:
-        raise InvalidRequest([Fault("image_prompt", f"is a batch of {len(array)} images", "one image")])
-    return image_prompt(array[0])

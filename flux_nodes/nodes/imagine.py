@@ -1,13 +1,17 @@
-"""The nodes that generate: all at once (FLUX Imagine), or in two steps (FLUX Submit, FLUX Fetch)."""
+"""The nodes that generate: all at once (FLUX Imagine), or started only (FLUX Submit)."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from . import fields
-from .face import Context, Input, Node, Output, Result, Step
+from .batch import batch
+from .face import Context, Node, Output, Result, Step
+from .parts import parts
+from .together import Together
+from .words import submitted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -17,88 +21,73 @@ if TYPE_CHECKING:
 
 CATEGORY = "FLUX (APIFRAME)"
 
-_IMAGE = Output(name="image", type="IMAGE", label="Image", tooltip="The generated image.")
+IMAGE = Output(
+    name="image", type="IMAGE", label="Image", tooltip="The generated image, or the batch of all that were asked for."
+)
 _ID = Output(
     name="generation_id",
     type="STRING",
     label="Generation id",
-    tooltip="Names this generation in every door: the terminal, the assistant, FLUX Fetch.",
+    tooltip="Names this generation in every door: the terminal, the assistant, FLUX Fetch. Of several, one id a line.",
 )
-_TASK = Output(
-    name="task", type="FLUX_TASK", label="Task", tooltip="The submitted generation, for FLUX Fetch to collect."
-)
+_TASK = Output(name="task", type="FLUX_TASK", label="Task", tooltip="What was submitted, for FLUX Fetch to collect.")
 
 
-async def _submitted(
-    context: Context, values: Mapping[str, Any], image_prompt: Array | None, *, fresh: bool
-) -> Generation:
-    request = await asyncio.to_thread(fields.request, values, image_prompt=image_prompt)
-    return await context.generations.start(request, fresh=fresh)
-
-
-async def _image(context: Context, generation: Generation) -> Result:
-    image = await context.generations.array(generation)
-    text = f"{generation.model} {generation.width}×{generation.height} · {_named(generation)}"
-    return Result((image,), text=text)
-
-
-def _named(generation: Generation) -> str:
-    return f"{generation.id} · reused, free" if generation.reused else generation.id
+async def _started(
+    context: Context, values: Mapping[str, Any], image_prompt: Array | None, *, fresh: bool, count: int
+) -> Together:
+    asked = await asyncio.to_thread(parts, values, image_prompt=image_prompt, count=count)
+    together = Together(context)
+    await together.start(asked, fresh=fresh)
+    return together
 
 
 async def imagine(
-    context: Context, *, image_prompt: Array | None = None, fresh: bool = False, **values: Any
+    context: Context, *, image_prompt: Array | None = None, fresh: bool = False, count: int = 1, **values: Any
 ) -> AsyncGenerator[Step, None]:
-    """Generate an image and wait for it. Raises what `Generations.start` and `Generations.follow` raise."""
-    started = last = await _submitted(context, values, image_prompt, fresh=fresh)
-    async for moved in context.generations.follow(started.id):
-        last = replace(moved, reused=started.reused)
-        yield last
-    image = await _image(context, last)
-    yield Result((*image.values, last.id), text=image.text)
+    """Generate images and wait for them. Raises InvalidRequest, and what `Together.all` raises."""
+    together = await _started(context, values, image_prompt, fresh=fresh, count=count)
+    async with aclosing(together.moves()) as moves:
+        async for moved in moves:
+            yield moved
+    made = together.all()
+    images, text = await batch(context, made)
+    yield Result((images, _ids(made)), text=text, generations=made)
 
 
 async def submit(
-    context: Context, *, image_prompt: Array | None = None, fresh: bool = False, **values: Any
+    context: Context, *, image_prompt: Array | None = None, fresh: bool = False, count: int = 1, **values: Any
 ) -> AsyncGenerator[Step, None]:
-    """Start a generation and return at once. Raises what `Generations.start` raises."""
-    started = await _submitted(context, values, image_prompt, fresh=fresh)
-    yield started
-    stands = started.status if started.reused else "submitted"
-    yield Result((started.id, started.id), text=f"{started.model} {stands} · {_named(started)}")
+    """Start generations and return at once. Raises InvalidRequest, and what `Together.all` raises."""
+    together = await _started(context, values, image_prompt, fresh=fresh, count=count)
+    for generation in together.started:
+        yield generation
+    made = together.all()
+    yield Result((_ids(made), _ids(made)), text=submitted(made), generations=made)
 
 
-async def fetch(context: Context, *, task: str | None = None, generation_id: str = "") -> AsyncGenerator[Step, None]:
-    """Collect a generation that was started before, by any door. Raises UnknownGeneration and what `follow` raises."""
-    wanted = task or generation_id.strip()
-    if not wanted:
-        from ..core.errors import Fault, InvalidRequest
-
-        raise InvalidRequest([Fault("task", "nothing is linked, and generation_id is empty", "one of the two")])
-    known = last = await context.generations.get(wanted)
-    async for last in context.generations.follow(known.id):
-        yield last
-    yield await _image(context, last)
+def _ids(generations: tuple[Generation, ...]) -> str:
+    return "\n".join(generation.id for generation in generations)
 
 
 IMAGINE = Node(
     id="FluxImagine",
     label="FLUX Imagine",
     category=CATEGORY,
-    description="Generates an image with a FLUX model through APIFRAME, and waits for it.",
+    description="Generates an image, or several, with a FLUX model through APIFRAME, and waits for it.",
     inputs=fields.inputs(),
-    outputs=(_IMAGE, _ID),
+    outputs=(IMAGE, _ID),
     run=imagine,
     paid=True,
     check=fields.faults,
-    search=("text to image", "txt2img", "image to image", "img2img", "flux", "apiframe", "generate", "prompt"),
+    search=("text to image", "txt2img", "image to image", "img2img", "flux", "apiframe", "generate", "prompt", "batch"),
 )
 
 SUBMIT = Node(
     id="FluxSubmit",
     label="FLUX Submit",
     category=CATEGORY,
-    description="Starts a generation and goes on at once; FLUX Fetch collects it, in this graph or any other.",
+    description="Starts generations and goes on at once; FLUX Fetch collects them, in this graph or any other.",
     inputs=fields.inputs(),
     outputs=(_TASK, _ID),
     run=submit,
@@ -106,30 +95,4 @@ SUBMIT = Node(
     check=fields.faults,
     is_output=True,  # a graph may do nothing but submit: the id on the node is what it is for
     search=("queue", "async", "background", "start", "flux", "apiframe"),
-)
-
-FETCH = Node(
-    id="FluxFetch",
-    label="FLUX Fetch",
-    category=CATEGORY,
-    description="Collects a generation that was started before: by FLUX Submit, an assistant or the terminal.",
-    inputs=(
-        Input(
-            name="generation_id",
-            type="STRING",
-            label="Generation id",
-            tooltip="The id of a generation from any door. Not needed when a task is linked.",
-            default="",
-        ),
-        Input(
-            name="task",
-            type="FLUX_TASK",
-            label="Task",
-            tooltip="A submitted generation, from FLUX Submit.",
-            optional=True,
-        ),
-    ),
-    outputs=(_IMAGE,),
-    run=fetch,
-    search=("collect", "resume", "result", "wait", "load generation", "flux", "apiframe"),
 )

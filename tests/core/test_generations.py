@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import numpy as np
 import pytest
 
@@ -424,3 +425,15 @@ def test_several_that_failed_together_name_what_is_stored_and_every_reason() -> 
     ):
         assert words in str(error)
     assert "2 of 2" in str(PartlyFailed(failures, stored=[]))
+
+
+async def test_a_scope_that_is_cancelled_while_a_request_is_sent_does_not_lose_what_was_paid(
+    generations: Generations, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="slow", seconds=0.4))
+    with anyio.CancelScope() as scope:
+        asyncio.get_running_loop().call_later(0.2, scope.cancel)
+        await generations.start(field(seed=5))
+    assert scope.cancelled_caught
+    (known,) = await generations.recent()
+    assert (known.status, known.task_id) == ("submitted", sandbox.tasks[0].task_id)

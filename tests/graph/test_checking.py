@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from flux_nodes.core.errors import InvalidWorkflow
 from flux_nodes.core.images import encode
 from flux_nodes.graph import Folders, Registry, check, read_workflow, require
+from flux_nodes.nodes.face import Output
+from tests.graph.conftest import COLOUR, SHOW, socket
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,3 +196,33 @@ def test_what_a_primitive_will_bring_is_checked_by_our_nodes_too(registry: Regis
     bad = faults(registry, n1=flux, n2=shows, n3=("PrimitiveString", {"value": ""}))
     assert set(bad) == {'node 1 "FLUX Imagine", input prompt'}
     assert faults(registry, n1=flux, n2=shows, n3=("PrimitiveString", {"value": "a fox"})) == {}
+
+
+RECENT = ("g-abcdefghi a fox", "g-bcdefghij an owl")
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("g-abcdefghi a fox", True),
+        ("g-zzzzzzzzz made since then", True),
+        ("g-zzzzzzzzz", True),
+        ("", True),
+        (["1", 0], True),
+        (7, False),
+        ({"a": 1}, False),
+        (None, False),
+    ],
+)
+def test_a_choice_of_recent_generations_takes_any_text(value: Any, good: bool) -> None:
+    recent = socket("generation", "COMBO", choices=RECENT, recent=True)
+    look = replace(SHOW, id="Look", inputs=(recent,))
+    words = replace(COLOUR, id="Words", inputs=(), outputs=(Output(name="w", type="STRING", label="", tooltip=""),))
+    found = faults(Registry([look, words]), n1=("Words", {}), n2=("Look", {"generation": value}))
+    assert (found == {}) is good
+    assert good or "generation" in found['node 2 "Show", input generation']
+
+
+def test_our_own_choice_of_a_generation_takes_one_that_no_list_shows(registry: Registry) -> None:
+    loads = ("FluxLoadGeneration", {"generation": "g-zzzzzzzzz a fox", "generation_id": ""})
+    assert faults(registry, n1=loads, n2=("PreviewImage", {"images": ["1", 0]})) == {}

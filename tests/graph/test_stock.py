@@ -99,10 +99,13 @@ async def test_a_saved_image_carries_the_workflow_and_runs_again(registry: Regis
     assert decode(second.path.read_bytes()).tobytes() == decode(file.path.read_bytes()).tobytes()
 
 
-async def test_without_a_drawing_only_the_prompt_is_written(registry: Registry, context: Context) -> None:
-    file = (await saved(saving(registry, "fox"), registry, context))[0]
+async def test_an_image_of_a_workflow_without_a_drawing_carries_one(registry: Registry, context: Context) -> None:
+    workflow = saving(registry, "fox")
+    file = (await saved(workflow, registry, context))[0]
     with Image.open(file.path) as image:
-        assert set(image.info) == {"prompt"}
+        assert set(image.info) == {"prompt", "workflow"}
+        drawn = read_workflow(image.info["workflow"], registry)
+    assert drawn.nodes["1"].inputs == {"seed": 51, "tint": "red", "size": 4}
 
 
 async def test_files_are_counted_on_and_never_overwritten(

@@ -1,0 +1,78 @@
+"""What stands on a node: how far its generations are, and what came of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..core.generation import Generation, Status
+
+_STATES: dict[Status, str] = {
+    "intent": "sending",
+    "submitted": "waiting",
+    "running": "running",
+    "finished": "fetching",
+    "stored": "stored",
+    "failed": "failed",
+    "refused": "failed",
+    "unconfirmed": "unconfirmed",
+}
+_FREE = "reused, free"
+
+
+def in_words(generations: Sequence[Generation]) -> str:
+    """Say how far generations are: of one "40 %", of several "2 of 4 stored · 40 %" (the mean of those that run)."""
+    if len(generations) == 1:
+        return _state(generations[0])
+    done = [generation for generation in generations if generation.status == "stored"]
+    lost = sum(generation.settled for generation in generations) - len(done)
+    told = [
+        f"{len(done)} of {len(generations)} stored",
+        f"{lost} failed" if lost else "",
+        _mean(generation.percentage for generation in generations if generation.status == "running"),
+        _FREE if len(done) == len(generations) and all(generation.reused for generation in done) else "",
+    ]
+    return " · ".join(words for words in told if words)
+
+
+def _state(generation: Generation) -> str:
+    if generation.status == "running" and generation.percentage is not None:
+        return f"{generation.percentage} %"
+    if generation.status == "stored" and generation.reused:
+        return _FREE
+    return _STATES[generation.status]
+
+
+def _mean(percentages: Iterable[int | None]) -> str:
+    known = [percentage or 0 for percentage in percentages]
+    return f"{round(sum(known) / len(known))} %" if known else ""
+
+
+def summary(generations: Sequence[Generation]) -> str:
+    """Say what came of stored generations: "flux-pro-1.1 1024×768 · 1 credit · g-xxx"."""
+    count = f"{len(generations)} images · " if len(generations) > 1 else ""
+    kinds = dict.fromkeys(f"{each.model} {each.width}×{each.height}" for each in generations)
+    return f"{count}{', '.join(kinds)} · {_cost(generations)}"
+
+
+def submitted(generations: Sequence[Generation]) -> str:
+    """Say what was started: "flux-pro-1.1 submitted · 1 credit · g-xxx"."""
+    count = f"{len(generations)} generations · " if len(generations) > 1 else ""
+    kinds = dict.fromkeys(f"{each.model} {each.status if each.reused else 'submitted'}" for each in generations)
+    return f"{count}{', '.join(kinds)} · {_cost(generations)}"
+
+
+def _cost(generations: Sequence[Generation]) -> str:
+    """Say what generations cost, and name them; one that two parts share is one."""
+    apart = {generation.id: generation for generation in generations}.values()
+    paid = [generation for generation in apart if not generation.reused]
+    credits_ = sum(generation.credits or 0 for generation in paid)
+    free = len(apart) - len(paid)
+    told = [
+        f"{credits_:g} credit{'' if credits_ == 1 else 's'}" if paid else "",
+        (_FREE if free == len(apart) else f"{free} {_FREE}") if free else "",
+        " ".join(generation.id for generation in apart),
+    ]
+    return " · ".join(words for words in told if words)
