@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
 from flux_nodes.core import catalog
+from flux_nodes.core.errors import StorageError
 from flux_nodes.core.generation import Status  # noqa: TC001 - pydantic reads the annotation when it runs
+from mcp_server.pictures import picture_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flux_nodes.core import Generation, Generations
     from flux_nodes.core.journal import Spending
     from flux_nodes.core.task import Account
@@ -31,16 +36,20 @@ class GenerationFacts(BaseModel):
     seed: int | None = Field(default=None, description="The seed that was asked for.")
     task_id: str | None = Field(default=None, description="The service's own id of it.")
     percentage: int | None = Field(default=None, description="Progress, 0 to 100.")
-    file: str | None = Field(default=None, description="Absolute path of the image file, the service's own bytes.")
+    file: str | None = Field(
+        default=None,
+        description="Absolute path of the image, a PNG file that ComfyUI opens as the graph that makes it.",
+    )
+    original: str | None = Field(default=None, description="Absolute path of the service's own bytes, in any format.")
     width: int | None = Field(default=None, description="Pixels.")
     height: int | None = Field(default=None, description="Pixels.")
-    sha256: str | None = Field(default=None, description="SHA-256 of the file.")
+    sha256: str | None = Field(default=None, description="SHA-256 of the original.")
     credits: float | None = Field(default=None, description="What it cost, or will cost once the service takes it.")
     reused: bool = Field(default=False, description="true: it was there already, and this call cost nothing.")
 
 
-def generation_facts(generation: Generation, generations: Generations) -> GenerationFacts:
-    """Tell one generation."""
+async def generation_facts(generation: Generation, generations: Generations) -> GenerationFacts:
+    """Tell one generation, with a file that is made for it if need be. Raises StorageError."""
     return GenerationFacts(
         generation_id=generation.id,
         status=generation.status,
@@ -51,7 +60,8 @@ def generation_facts(generation: Generation, generations: Generations) -> Genera
         seed=generation.seed,
         task_id=generation.task_id,
         percentage=generation.percentage,
-        file=_file(generation, generations),
+        file=_path(await picture_file(generation, generations)),
+        original=_path(generations.file(generation)),
         width=generation.width,
         height=generation.height,
         sha256=generation.sha256,
@@ -87,8 +97,7 @@ def _next(generation: Generation) -> str:
     )
 
 
-def _file(generation: Generation, generations: Generations) -> str | None:
-    file = generations.file(generation)
+def _path(file: Path | None) -> str | None:
     return None if file is None else str(file.absolute())
 
 
@@ -128,9 +137,12 @@ def spent(spending: Spending) -> Spent:
     return Spent.model_validate(asdict(spending))
 
 
-def entry(generation: Generation, generations: Generations) -> Entry:
-    """Tell one generation in short."""
+async def entry(generation: Generation, generations: Generations) -> Entry:
+    """Tell one generation in short; an image that is lost from the disk has no file."""
     prompt = generation.prompt
+    file = None
+    with suppress(StorageError):
+        file = await picture_file(generation, generations)
     return Entry(
         generation_id=generation.id,
         created_at=generation.created_at.isoformat(timespec="seconds"),
@@ -139,7 +151,7 @@ def entry(generation: Generation, generations: Generations) -> Entry:
         message=in_words(generation),
         model=generation.model,
         prompt=prompt if len(prompt) <= _SHOWN else f"{prompt[:_SHOWN]}…",
-        file=_file(generation, generations),
+        file=_path(file),
         credits=generation.credits,
     )
 

@@ -32,7 +32,7 @@ async def generate_image(context: Context[State], given: ImagineArguments) -> Ge
     request = await _request(given, state, generations)
     carriage = state.carrier.start(generations, request, fresh=given.fresh)
     await _watch(carriage, given.wait_seconds, context)
-    return _told(await carriage.stands(), generations)
+    return await _told(await carriage.stands(), generations)
 
 
 async def get_generation(context: Context[State], given: GetArguments) -> GenerationFacts:
@@ -44,9 +44,10 @@ async def get_generation(context: Context[State], given: GetArguments) -> Genera
     if carriage is None and not known.settled and known.task_id is not None and given.wait_seconds:
         carriage = state.carrier.follow(generations, known)
     if carriage is None:
-        return _told(await generations.refresh(known.id), generations)
+        return await _told(await generations.refresh(known.id), generations)
     await _watch(carriage, given.wait_seconds, context)
-    return _told(replace(await carriage.stands(), reused=False), generations)  # reused by another call, not by this
+    # If it was reused, then by another call, not by this.
+    return await _told(replace(await carriage.stands(), reused=False), generations)
 
 
 async def _watch(carriage: Carriage, seconds: float, context: Context[State]) -> None:
@@ -56,9 +57,9 @@ async def _watch(carriage: Carriage, seconds: float, context: Context[State]) ->
             await progress.tell(moved)
 
 
-def _told(known: Generation, generations: Generations) -> GenerationFacts:
+async def _told(known: Generation, generations: Generations) -> GenerationFacts:
     """Tell a generation that is well or on its way. Raises what `require_image` raises for one that is neither."""
-    return generation_facts(generations.require_image(known) if known.settled else known, generations)
+    return await generation_facts(generations.require_image(known) if known.settled else known, generations)
 
 
 async def _request(given: ImagineArguments, state: State, generations: Generations) -> ImagineRequest:

@@ -1,5 +1,7 @@
 """Where an image prompt comes from: a stored generation, a file in an allowed folder, or base64. Nowhere else.
 
+A stored generation is named by its id, or by the file that an answer told of it.
+
 An assistant may be talked into naming any file of this machine, and an image prompt leaves the machine. So a path is
 compared with the allowed folders before anything on the disk is touched, and again after links are followed; and what
 is refused reads the same whether it exists or not.
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from flux_nodes.core.errors import Fault, FluxNodesError, InvalidRequest
 from mcp_server.imagine_arguments import IMAGE_SOURCES
+from mcp_server.pictures import shown_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +39,8 @@ async def image_prompt(source: object, generations: Generations, folders: Sequen
     text = source.strip()
     if _GENERATION.fullmatch(text):
         return await _of_generation(text, generations)
+    if _is_path(text) and (shown := shown_by(Path(text), generations.settings)) is not None:
+        return await _of_generation(shown, generations)  # the image alone: its graph is nobody else's business
     if _is_path(text):
         most = generations.settings.max_image_mib * 2**20
         return await asyncio.to_thread(_of_file, Path(text), folders, most)

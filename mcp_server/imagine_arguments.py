@@ -23,8 +23,9 @@ OFFERED = tuple(item for item in catalog.PARAMETERS if item.group == "picture")
 """The parameters that an assistant may give. Those of delivery are a programmer's."""
 
 IMAGE_SOURCES = (
-    "the generation_id of a stored image; the absolute path of an image file in the image store, or in a folder that "
-    "this server was started for; or an image file in base64. Files anywhere else are never read"
+    "the generation_id of a stored image, or the file that was told of it; the absolute path of an image file in the "
+    "image store, or in a folder that this server was started for; or an image file in base64. Files anywhere else are "
+    "never read"
 )
 
 _TYPES: dict[Kind, str] = {"integer": "integer", "number": "number", "boolean": "boolean"}

@@ -38,7 +38,7 @@ async def list_generations(context: Context[State], given: ListArguments) -> Ent
     statuses = () if given.status is None else (given.status,)
     found = await generations.recent(most=given.most, statuses=statuses)
     spending = [spent(one) for one in await generations.spending()]
-    return Entries(generations=[entry(one, generations) for one in found], spending=spending)
+    return Entries(generations=[await entry(one, generations) for one in found], spending=spending)
 
 
 async def list_models(context: Context[State], given: NoArguments) -> Models:

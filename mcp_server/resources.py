@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import Context  # noqa: TC002 - the SDK finds a handler's context by its annotation
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
 from flux_nodes.core.errors import FluxNodesError, UnknownGeneration
+from flux_nodes.graph.provenance import picture
 from mcp_server.refusals import in_words
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mcp_server.state import State
 
 URI = "flux-nodes://generations/{generation_id}/image"
-_PNG = "image/png"
 
 
 def add_to(server: MCPServer[State]) -> None:
@@ -27,8 +26,8 @@ def add_to(server: MCPServer[State]) -> None:
         URI,
         name="generation_image",
         title="Image of a generation",
-        description="The full image of a stored generation as a PNG file: the service's own bytes where it sent a PNG.",
-        mime_type=_PNG,
+        description="The full image of a stored generation as a PNG file, with the graph that makes it for ComfyUI.",
+        mime_type="image/png",
     )(generation_image)
 
 
@@ -45,10 +44,4 @@ async def generation_image(generation_id: str, context: Context[Any, Any]) -> by
 
 async def _png(generation_id: str, generations: Generations) -> bytes:
     known = generations.require_image(await generations.get(generation_id))
-    data = await generations.data(known)
-    if known.media_type == _PNG:
-        return data
-    # A template publishes one media type for all it holds.
-    from flux_nodes.core.images import decode, encode
-
-    return await asyncio.to_thread(lambda: encode(decode(data)[0]))
+    return await picture(generations, known)

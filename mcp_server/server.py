@@ -31,7 +31,8 @@ Makes images with FLUX models through the user's APIFRAME account.
 1. generate_image starts ONE generation and is the only tool that costs credits. Ask the user before you make many.
 2. Its answer has a generation_id. While the status is not "stored", the generation goes on by itself: call \
 get_generation with that id and wait_seconds {MOST_WAIT}. Waiting is free; calling generate_image again pays again.
-3. Tell the user the file. view_image shows you the picture, when you want to judge it.
+3. Tell the user the file; dropped into ComfyUI it opens as a graph. view_image shows you the picture, when you want \
+to judge it.
 A call that was cancelled or timed out loses nothing: list_generations has its id.
 list_models tells which arguments each model takes; {catalog.DEFAULT_MODEL} is a good first choice. \
 An error begins with a code such as [invalid_request] or [missing_key] and says what to do."""

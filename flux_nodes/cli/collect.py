@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import FluxNodesError
 from ..core.unbroken import to_the_end
+from ..graph.provenance import file_name, file_stem, picture
 from .delivery import deliver
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..core.generation import Generation
     from ..core.generations import Generations
+    from .delivery import Delivery
     from .progress import Progress
 
 
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 class Outcome:
     """How one generation ended.
 
-    The id it was asked for by, how the journal has it, the file it was copied to, and what went wrong.
+    The id it was asked for by, how the journal has it, the file that was delivered, the service's own, and what went
+    wrong.
     """
 
     id: str | None = None
     generation: Generation | None = None
     file: Path | None = None
+    original: Path | None = None
     error: FluxNodesError | None = None
 
 
@@ -63,11 +67,11 @@ async def collect(
     ids: Sequence[str],
     *,
     seconds: float | None,
-    folder: Path,
+    delivery: Delivery,
     progress: Progress,
     under_way: list[str],
 ) -> list[Outcome]:
-    """Follow all to their end, copy each image to the folder as soon as it is there, and return every outcome."""
+    """Follow all to their end, deliver each image as soon as it is there, and return every outcome."""
     from ..core.merge import merge
 
     outcomes: dict[str, Outcome] = {}
@@ -78,8 +82,8 @@ async def collect(
             known = await generations.get(id_)
             async for known in generations.follow(id_, seconds=seconds):
                 yield known
-            file = await _delivered(generations, generations.require_image(known), folder)
-            outcomes[id_] = Outcome(id=id_, generation=known, file=file)
+            file = await _delivered(generations, generations.require_image(known), delivery)
+            outcomes[id_] = Outcome(id=id_, generation=known, file=file, original=generations.file(known))
         except FluxNodesError as error:
             outcomes[id_] = Outcome(id=id_, generation=known, error=error)
         if id_ in under_way and (known is None or known.settled):
@@ -91,8 +95,11 @@ async def collect(
     return [outcomes[id_] for id_ in ids]
 
 
-async def _delivered(generations: Generations, generation: Generation, folder: Path) -> Path:
+async def _delivered(generations: Generations, generation: Generation, delivery: Delivery) -> Path:
+    """Write the image of a stored generation into the folder, and return its file."""
     stored = generations.file(generation)
-    data = await generations.data(generation)
-    extension = stored.suffix if stored else ""
-    return await asyncio.to_thread(deliver, generation, data, extension=extension, folder=folder)
+    if delivery.original and stored is not None:
+        name, data = f"{file_stem(generation)}{stored.suffix}", await generations.data(generation)
+    else:
+        name, data = file_name(generation), await picture(generations, generation)
+    return await asyncio.to_thread(deliver, generation, data, folder=delivery.folder, name=name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.errors import Faulty
+from ..core.errors import Faulty, PartlyFailed
 from .screen import is_terminal, printable, say, write_line
 
 if TYPE_CHECKING:
@@ -18,15 +18,16 @@ SANDBOX_HINT = "It is on the sandbox: add --sandbox to that command."
 
 
 def generation_ids(error: BaseException) -> list[str]:
-    """Return the ids of the generations that an error, or one of a workflow's failures, is about."""
+    """Return the ids of the generations that an error, or one of those that it is made of, is about."""
     several: Iterable[str] = getattr(error, "generation_ids", ())
     one: str | None = getattr(error, "generation_id", None)
-    inner = [id_ for failure in getattr(error, "failures", ()) for id_ in generation_ids(failure.error)]
+    parts = [*getattr(error, "errors", ()), *(failure.error for failure in getattr(error, "failures", ()))]
+    inner = [id_ for part in parts for id_ in generation_ids(part)]
     return list(several) or ([one] if one else inner)
 
 
 def error_document(error: BaseException, message: str | None = None) -> dict[str, object]:
-    """Return what `--json` says under `error`: type, message, ids, and the faults when there are any."""
+    """Return what `--json` says under `error`: type, message, ids, and what it is made of when it is made of parts."""
     document: dict[str, object] = {
         "type": type(error).__name__,
         "message": str(error) if message is None else message,
@@ -34,6 +35,14 @@ def error_document(error: BaseException, message: str | None = None) -> dict[str
     }
     if isinstance(error, Faulty):
         document["faults"] = [vars(fault) for fault in error.faults]
+    if failures := getattr(error, "failures", ()):
+        document["nodes"] = [
+            {"node": failure.node.id, "title": failure.node.title, **error_document(failure.error)}
+            for failure in failures
+        ]
+    if isinstance(error, PartlyFailed):
+        document["errors"] = [error_document(part) for part in error.errors]
+        document["stored"] = list(error.stored)
     return document
 
 

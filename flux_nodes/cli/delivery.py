@@ -1,9 +1,8 @@
-"""Delivery: the service's own bytes, copied from the store to a folder, under a name that says what it is."""
+"""Delivery: an image in a folder, with its graph in it or as the service sent it, under a name that says what it is."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,22 +12,13 @@ from ..core.errors import StorageError
 if TYPE_CHECKING:
     from ..core.generation import Generation
 
-_LONGEST_SLUG = 40
 
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How images are delivered: into which folder, and whether as the service's own bytes."""
 
-def slug(prompt: str) -> str:
-    """Return the words of a prompt as they can stand in a file name: a-z, 0-9 and hyphens, at most 40 characters."""
-    plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
-    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    if len(words) <= _LONGEST_SLUG:
-        return words
-    whole = words[: _LONGEST_SLUG + 1].rpartition("-")[0]
-    return whole or words[:_LONGEST_SLUG]
-
-
-def file_stem(generation: Generation) -> str:
-    """Return the file name of a generation's image, without its ending: model, words of the prompt, id."""
-    return "-".join(filter(None, (generation.model, slug(generation.prompt), generation.id)))
+    folder: Path
+    original: bool = False
 
 
 def near(file: Path) -> str:
@@ -47,14 +37,14 @@ def prepare_folder(folder: Path) -> None:
         ) from error
 
 
-def deliver(generation: Generation, data: bytes, *, extension: str, folder: Path) -> Path:
+def deliver(generation: Generation, data: bytes, *, folder: Path, name: str) -> Path:
     """Write the image into a folder and return its file. Raises StorageError.
 
     A file that is there already is never overwritten: if it is this image it is taken, else the next free name is.
     """
-    stem = file_stem(generation)
+    stem, dot, ending = name.rpartition(".")
     for number in count(1):
-        target = folder / (f"{stem}{extension}" if number == 1 else f"{stem}-{number}{extension}")
+        target = folder / (name if number == 1 else f"{stem}-{number}{dot}{ending}")
         try:
             if _written(target, data) or target.read_bytes() == data:
                 return target

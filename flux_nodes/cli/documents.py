@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _REQUEST = frozenset({"model", "prompt", "seed"})
 
 
-def generation_document(generation: Generation, file: Path | None) -> dict[str, object]:
-    """Return a generation as JSON; `file` is where its image can be read, made absolute."""
+def generation_document(generation: Generation, file: Path | None, original: Path | None) -> dict[str, object]:
+    """Return a generation as JSON, with absolute paths of its image: `file`, and the service's own bytes."""
     return {
         "id": generation.id,
         "task_id": generation.task_id,
@@ -26,7 +26,8 @@ def generation_document(generation: Generation, file: Path | None) -> dict[str, 
         "prompt": generation.prompt,
         "seed": generation.seed,
         "parameters": {name: value for name, value in generation.request.items() if name not in _REQUEST},
-        "file": None if file is None else str(file.absolute()),
+        "file": _absolute(file),
+        "original": _absolute(original),
         "media_type": generation.media_type,
         "size": generation.size,
         "width": generation.width,
@@ -41,6 +42,10 @@ def generation_document(generation: Generation, file: Path | None) -> dict[str, 
         "created_at": generation.created_at.isoformat(),
         "updated_at": generation.updated_at.isoformat(),
     }
+
+
+def _absolute(file: Path | None) -> str | None:
+    return None if file is None else str(file.absolute())
 
 
 def spending_documents(spending: Sequence[Spending]) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.errors import FluxNodesError, GenerationFailed, ImageUnavailable, ServiceError, StillRunning
+from ..core.errors import FluxNodesError, GenerationFailed, ImageUnavailable, PartlyFailed, ServiceError, StillRunning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,12 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def exit_code(error: BaseException) -> int:
-    """Return the code of an error; that of a workflow which failed is the gravest of its nodes'."""
+    """Return the code of an error.
+
+    That of a workflow which failed is the gravest of its nodes'; of several generations that failed, the first's.
+    """
+    if isinstance(error, PartlyFailed):
+        return exit_code(error.errors[0])
     causes = [failure.error for failure in getattr(error, "failures", ())]
     if causes:
         return max(map(exit_code, causes), key=_BY_SEVERITY.index)

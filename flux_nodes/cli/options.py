@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.catalog import DEFAULT_MODEL, PARAMETERS, Parameter, allowed, guide_in_words, models_in_words
+from .delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +39,18 @@ output_option = click.option(
     metavar="DIR",
     help="Folder for the images; made when it is not there.  [default: the current folder]",
 )
+
+
+def delivery_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command `--output` and `--original`, and what they mean as its argument `delivery`."""
+
+    @output_option
+    @click.option("--original", is_flag=True, help="Deliver the service's own bytes: no graph in them, in any format.")
+    @functools.wraps(command)
+    def run(*, output: Path, original: bool, **options: Any) -> int:
+        return command(delivery=Delivery(folder=output, original=original), **options)
+
+    return run
 
 
 class Seconds(click.FloatRange):

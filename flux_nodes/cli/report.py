@@ -68,4 +68,4 @@ def _entry(outcome: Outcome) -> dict[str, object]:
     error = None if outcome.error is None else error_document(outcome.error)
     if outcome.generation is None:
         return {"id": outcome.id, "error": error}
-    return {**generation_document(outcome.generation, outcome.file), "error": error}
+    return {**generation_document(outcome.generation, outcome.file, outcome.original), "error": error}

@@ -7,6 +7,7 @@ Everything here computes; call it through `asyncio.to_thread`, or use `decoded`,
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import struct
 import warnings
@@ -108,6 +109,18 @@ def inspect(data: bytes, *, most_pixels: int = MAX_PIXELS) -> ImageFacts:
     media_type = Image.MIME.get(image.format or "", "application/octet-stream")
     width, height = _upright(image).size
     return ImageFacts(media_type=media_type, width=width, height=height)
+
+
+def pixel_digest(data: bytes) -> str:
+    """Return a digest of a file's pixels, as they are sent when an array of them is; another file may share it.
+
+    Raises InvalidImage.
+    """
+    image = _upright(_open(data))
+    if image.mode in _SIXTEEN_BITS:
+        image = picture(_pixels(image))
+    flat = image.convert("RGBA" if _has_alpha(image) else "RGB")
+    return hashlib.sha256(f"{flat.mode} {flat.size}".encode() + flat.tobytes()).hexdigest()
 
 
 def decode(data: bytes) -> Array:

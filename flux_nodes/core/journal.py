@@ -77,9 +77,15 @@ class Intent:
     @property
     def claim(self) -> str | None:
         """Name the picture that this asks for; None without a seed, for then every request is another picture."""
+        return next(iter(self.claims), None)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The names that this picture may be held under: the claim, and the one of versions before 0.3."""
         if self.request.seed is None:
-            return None
-        return hashlib.sha256(f"{self.service}\n{self.request.fingerprint()}".encode()).hexdigest()
+            return ()
+        seals = (f"{self.service}\n{fingerprint}" for fingerprint in self.request.fingerprints)
+        return tuple(hashlib.sha256(seal.encode()).hexdigest() for seal in seals)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,10 +263,10 @@ def _holder(connection: Connection, intent: Intent) -> Generation | None:
     if intent.claim is None or intent.fresh:
         return None
     columns = GENERATIONS.c
-    found = _first(connection, columns.claim == intent.claim)
+    found = _first(connection, columns.claim.in_(intent.claims))
     if found is None:
         # What was asked for last came to nothing: an earlier one of the same picture is as good.
-        same = (columns.service == intent.service) & (columns.fingerprint == intent.request.fingerprint())
+        same = (columns.service == intent.service) & columns.fingerprint.in_(intent.request.fingerprints)
         found = _first(connection, same & columns.status.in_((*UNFINISHED, "stored")))
     return None if found is None else replace(found, reused=True)
 
@@ -281,7 +287,7 @@ def _row(intent: Intent) -> dict[str, Any]:
         "id": "g-" + "".join(secrets.choice(_ALPHABET) for _ in range(9)),
         "door": intent.door,
         "service": intent.service,
-        "fingerprint": intent.request.fingerprint(),
+        "fingerprint": intent.request.fingerprints[0],
         "request": json.dumps(intent.request.record(), ensure_ascii=False),
         "status": "intent",
         "created_at": now,

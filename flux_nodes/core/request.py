@@ -10,6 +10,7 @@ import math
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -92,10 +93,37 @@ class ImagineRequest:
             kept["image_prompt"] = f"sha256:{self.image_digest}"
         return kept
 
-    def fingerprint(self) -> str:
-        """Return a digest that two requests share exactly when they ask for the same picture, however delivered."""
-        picture = {name: value for name, value in self.record().items() if _GROUP[name] == "picture"}
-        return hashlib.sha256(json.dumps(picture, sort_keys=True).encode()).hexdigest()
+    @cached_property
+    def fingerprints(self) -> tuple[str, str]:
+        """Digests that two requests share when they ask for the same picture, however delivered: as meant, as written.
+
+        As it is meant, what is left out is its default, and an image prompt is its pixels: a form that always fills
+        every field, and writes its image anew, asks for the same picture as a few words at the terminal. As it is
+        written is how versions before 0.3 kept it. It decodes an image prompt.
+        """
+        written = {name: value for name, value in self.record().items() if _GROUP[name] == "picture"}
+        return _sealed(self._meant(written)), _sealed(written)
+
+    def _meant(self, written: Mapping[str, Value]) -> dict[str, Value]:
+        usual = {item.name: _usual(item) for item in PARAMETERS if item.taken_by(self.model)}
+        meant = {**{name: value for name, value in usual.items() if value is not None}, **written}
+        numbers = {name: float(value) for name, value in meant.items() if _BY_NAME[name].kind == "number"}
+        if (image := self.image_prompt) is None:
+            return {**meant, **numbers}
+        from .images import pixel_digest
+
+        return {**meant, **numbers, "image_prompt": pixel_digest(image)}
+
+
+def _usual(item: Parameter) -> Value | None:
+    """Return what a parameter means that was left out; None where that is left to chance, or to the model."""
+    if item.group != "picture" or item.name == "seed":
+        return None
+    return item.guide.default if item.default is None else item.default
+
+
+def _sealed(picture: Mapping[str, Value]) -> str:
+    return hashlib.sha256(json.dumps(picture, sort_keys=True).encode()).hexdigest()
 
 
 _GROUP = {item.name: item.group for item in PARAMETERS}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .events import Event, Failed, Files, Finished, NodeFailed, Progress, Saved, SavedFile, Started
     from .link import Link
     from .places import Folders
+    from .provenance import file_name, picture
     from .read import read_workflow
     from .registry import Registry
     from .running import run
@@ -37,6 +38,8 @@ __all__ = [
     "Workflow",
     "WorkflowNode",
     "check",
+    "file_name",
+    "picture",
     "read_workflow",
     "require",
     "run",
@@ -60,6 +63,8 @@ _HOMES = {
     "Workflow": "workflow",
     "WorkflowNode": "workflow",
     "check": "checking",
+    "file_name": "provenance",
+    "picture": "provenance",
     "read_workflow": "read",
     "require": "checking",
     "run": "running",

@@ -41,7 +41,14 @@ class _Graph:
 
 async def texts(generations: Generations, generation: Generation) -> dict[str, str]:
     """Return the texts that an image carries, by chunk: `prompt`, `workflow` (where it can be drawn) and our facts."""
-    graph = await _kept(generations, generation) or _made(generation)
+    kept = None
+    with suppress(StorageError, ValueError):  # an image is not held back for want of its graph
+        kept = await generations.graph(generation)
+    return await asyncio.to_thread(_told, generation, kept)
+
+
+def _told(generation: Generation, kept: Mapping[str, Json] | None) -> dict[str, str]:
+    graph = _own(kept or {}) or _made(generation)
     drawn = {} if graph.workflow is None else {"workflow": json.dumps(graph.workflow)}
     facts = document({_asker(graph.prompt, generation): [generation]})
     return {"prompt": json.dumps(graph.prompt), **drawn, CHUNK: json.dumps(facts)}
@@ -81,15 +88,10 @@ def slug(prompt: str) -> str:
     return whole or words[:_LONGEST_SLUG]
 
 
-async def _kept(generations: Generations, generation: Generation) -> _Graph | None:
-    """Return the graph that asked for a generation; None without one that can still be read."""
-    kept = None
-    with suppress(StorageError, ValueError):  # an image is not held back for want of its graph
-        kept = await generations.graph(generation)
-    prompt = kept.get("prompt") if kept else None
-    if kept is None or not isinstance(prompt, dict):
-        return None
-    return _Graph(prompt, kept.get("workflow") or _drawn(prompt))
+def _own(kept: Mapping[str, Json]) -> _Graph | None:
+    """Return the graph that asked for a generation; None without one."""
+    prompt = kept.get("prompt")
+    return _Graph(prompt, kept.get("workflow") or _drawn(prompt)) if isinstance(prompt, dict) else None
 
 
 def _drawn(prompt: Mapping[str, Json]) -> dict[str, Json] | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LEFT, _TOP, _ACROSS, _DOWN = 40, 60, 60, 60
 """Where the first node stands, and the room between nodes: pixels at a zoom of 1, as all lengths here."""
 
-_WIDTH, _ROW, _WIDGET, _TEXT, _PICTURE = 400, 20, 24, 140, 360
+_WIDTH, _ROW, _WIDGET, _TEXT, _PICTURE = 400, 20, 24, 140, 300
 """How wide a node is, and how high: a row of sockets, a widget, a widget of several lines, a picture below them."""
 
 _OPTIONAL = 7
@@ -124,7 +124,8 @@ def _height(face: Node) -> int:
     widgets = [item for item in face.inputs if item.is_widget]
     sockets = max(len(face.inputs) - len(widgets), len(face.outputs))
     rows = sum(_TEXT if item.multiline else _WIDGET * (1 + has_control(item)) for item in widgets)
-    shows = face.is_output and any(item.type == "IMAGE" for item in face.inputs)
+    pictures = face.inputs if face.is_output else face.outputs if face.paid else ()
+    shows = any(item.type == "IMAGE" for item in pictures)
     return _ROW * sockets + rows + _WIDGET + _PICTURE * shows
 
 

@@ -37,15 +37,20 @@ def test_in_a_pipe_stdout_holds_the_paths_and_nothing_else(terminal: Terminal) -
     assert all((terminal.folder / line).is_file() for line in lines)
 
 
-def test_the_document_of_one_generation_describes_the_file_that_was_written(terminal: Terminal) -> None:
+def test_the_document_of_one_generation_describes_the_original_and_names_the_file_that_was_written(
+    terminal: Terminal,
+) -> None:
     document = terminal.type("generate", "ein Fuchs 狐 im Schnee", *SMALL, "--seed", "7", "--json").document
     file = Path(document["file"])
+    original = Path(document["original"])
     assert file.is_absolute()
-    assert document["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert file.parent == terminal.folder
+    assert original.is_absolute()
+    assert document["sha256"] == hashlib.sha256(original.read_bytes()).hexdigest()
     assert document["prompt"] == "ein Fuchs 狐 im Schnee"
     assert (document["status"], document["seed"], document["width"], document["error"]) == ("stored", 7, 256, None)
     assert document["parameters"] == {"width": 256, "height": 256}
-    assert document["size"] == file.stat().st_size
+    assert document["size"] == original.stat().st_size
 
 
 def test_the_same_bytes_come_from_the_sandbox_and_from_a_service_at_a_base_url(

@@ -261,3 +261,20 @@ def test_a_journal_named_by_a_uri_makes_no_folder_where_the_program_runs(file: P
     environment = {**os.environ, "PYTHONPATH": repository}
     subprocess.run(command, cwd=folder, env=environment, timeout=60, check=True)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_picture_that_an_older_version_asked_for_in_the_same_words_is_found(
+    journal: Journal, file: Path, ended: bool
+) -> None:
+    asked = intent(seed=1)
+    first = journal.intend(asked)
+    claim = "NULL" if ended else f"'{asked.claims[1]}'"
+    written = asked.request.fingerprints[1]
+    digests = f"fingerprint = '{written}', claim = {claim}"
+    run_sql(file, f"UPDATE generations SET {digests}, status = 'submitted'")  # noqa: S608 - digests made here
+
+    again = journal.intend(asked)
+
+    assert asked.request.fingerprints[0] != written
+    assert (again.id, again.reused) == (first.id, True)

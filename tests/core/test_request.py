@@ -162,8 +162,37 @@ def test_the_fingerprint_tells_pictures_apart_and_not_their_delivery() -> None:
         ImagineRequest(model="flux-dev", prompt="x", seed=1),
         ImagineRequest(model="flux-pro", prompt="x", seed=1, image_prompt=png()),
     ]
-    assert base.fingerprint() == delivered.fingerprint()
-    assert len({request.fingerprint() for request in [base, *others]}) == 6
+    assert base.fingerprints == delivered.fingerprints
+    for meant_or_written in (0, 1):
+        assert len({request.fingerprints[meant_or_written] for request in [base, *others]}) == 6
+
+
+def test_what_is_left_out_means_its_default_and_an_image_means_its_pixels() -> None:
+    image = Image.open(io.BytesIO(png()))
+    anew = io.BytesIO()
+    image.save(anew, "PNG", compress_level=1)
+    assert anew.getvalue() != png()
+    few = ImagineRequest(model="flux-pro", prompt="x", seed=1, guidance=3, image_prompt=png())
+    form = ImagineRequest(
+        model="flux-pro",
+        prompt="x",
+        seed=1,
+        guidance=3.0,
+        width=1024,
+        height=768,
+        interval=2,
+        prompt_upsampling=False,
+        safety_tolerance=2,
+        image_prompt=anew.getvalue(),
+    )
+    assert few.fingerprints[0] == form.fingerprints[0]
+    assert few.fingerprints[1] != form.fingerprints[1]
+
+
+def test_a_seed_or_steps_left_out_mean_no_number() -> None:
+    base = ImagineRequest(model="flux-dev", prompt="x")
+    others = [ImagineRequest(model="flux-dev", prompt="x", **more) for more in ({"seed": 0}, {"steps": 28})]
+    assert len({request.fingerprints[0] for request in [base, *others]}) == 3
 
 
 _ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(max_size=20))

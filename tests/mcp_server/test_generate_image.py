@@ -35,7 +35,7 @@ async def test_a_generated_image_lies_on_the_disk_as_the_facts_tell(client: Clie
     shown = inspect(data)
     assert told["status"] == "stored"
     assert (shown.width, shown.height) == (told["width"], told["height"]) == (512, 256)
-    assert hashlib.sha256(data).hexdigest() == told["sha256"]
+    assert hashlib.sha256(contents(told["original"])).hexdigest() == told["sha256"]
     assert (told["model"], told["prompt"], told["seed"]) == (catalog.DEFAULT_MODEL, "a sunflower field", 7)
     assert told["generation_id"] in told["next"]
     assert [task.task_id for task in sandbox.tasks] == [told["task_id"]]

@@ -56,10 +56,13 @@ async def test_the_image_of_a_generation_serves_as_a_prompt_by_its_id(client: Cl
     assert hashlib.sha256(sent(sandbox)).hexdigest() == first["sha256"]
 
 
-async def test_a_file_of_the_image_store_serves_as_a_prompt(client: Client, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("told", ["file", "original"])
+async def test_a_file_that_was_told_serves_as_a_prompt_and_its_graph_stays_here(
+    client: Client, sandbox: Sandbox, told: str
+) -> None:
     first = facts(await client.call_tool("generate_image", SMALL))
 
-    await generate(client, first["file"])
+    await generate(client, first[told])
 
     assert hashlib.sha256(sent(sandbox)).hexdigest() == first["sha256"]
 

@@ -27,7 +27,7 @@ async def read(client: Client, generation_id: str) -> tuple[bytes, str | None]:
     return base64.b64decode(found.blob), found.mime_type
 
 
-async def test_the_image_of_a_generation_is_read_as_the_service_sent_it(client: Client) -> None:
+async def test_the_image_of_a_generation_is_read_as_the_file_that_was_told(client: Client) -> None:
     made = facts(await client.call_tool("generate_image", SMALL))
 
     data, media_type = await read(client, made["generation_id"])
@@ -69,7 +69,7 @@ async def test_a_jpeg_is_read_as_the_png_of_its_pixels_that_the_template_promise
             data, media_type = await read(client, made["generation_id"])
     sandbox.close()
 
-    sent = Image.open(made["file"])
+    sent = Image.open(made["original"])
     shown = Image.open(io.BytesIO(data))
     assert (sent.format, shown.format, media_type) == ("JPEG", "PNG", "image/png")
     assert shown.convert("RGB").tobytes() == sent.convert("RGB").tobytes()

@@ -14,8 +14,8 @@ from ..options import (
     SectionedCommand,
     catalog_options,
     catalog_values,
+    delivery_options,
     json_option,
-    output_option,
     timeout_option,
 )
 from ..progress import progress
@@ -25,12 +25,12 @@ from ..service import with_service
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
 
     from ...core.generation import Generation
     from ...core.request import ImagineRequest
     from ...core.settings import Settings
     from ..collect import Outcome
+    from ..delivery import Delivery
     from ..progress import Progress
 
 _MOST = 100
@@ -42,7 +42,7 @@ _STARTED = (Column("id"), Column("status", only="terminal"))
 @click.option(
     "--count", type=click.IntRange(1, _MOST), default=1, help="How many images; each costs.", show_default=True
 )
-@output_option
+@delivery_options
 @click.option(
     "--fresh",
     is_flag=True,
@@ -57,7 +57,7 @@ def generate(
     *,
     prompt: str,
     count: int,
-    output: Path,
+    delivery: Delivery,
     fresh: bool,
     no_wait: bool,
     timeout: float | None,
@@ -70,18 +70,18 @@ def generate(
     PROMPT is a text in quotes; - reads it from standard input.
 
     With --seed and --count the seeds count up from the one given. A picture that was made before with this seed is
-    taken from the journal, free of charge. The image files are the service's own, copied to the output folder; nothing
-    there is overwritten.
+    taken from the journal, free of charge. Each image file carries its graph: ComfyUI opens it, and `flux-nodes run`
+    runs it again. Nothing in the output folder is overwritten.
     """
     from ..ctrl_c import carry_out
 
     requests = _requests({**given, "prompt": _from_stdin() if prompt == "-" else prompt}, count)
     if not no_wait:
-        prepare_folder(output)
+        prepare_folder(delivery.folder)
     under_way: list[str] = []
     with progress(silent=as_json or no_wait) as shown:
         work = _generate(
-            settings, requests, under_way, shown, fresh=fresh, wait=not no_wait, seconds=timeout, folder=output
+            settings, requests, under_way, shown, fresh=fresh, wait=not no_wait, seconds=timeout, delivery=delivery
         )
         outcomes = carry_out(work, under_way=under_way)
     if no_wait and not as_json:
@@ -119,7 +119,7 @@ async def _generate(
     fresh: bool,
     wait: bool,
     seconds: float | None,
-    folder: Path,
+    delivery: Delivery,
 ) -> list[Outcome]:
     from ...core.generations import Generations
     from ..collect import collect, start_each
@@ -134,7 +134,7 @@ async def _generate(
         if not wait:
             return started
         ids = [outcome.id for outcome in started if outcome.id is not None]
-        ended = await collect(generations, ids, seconds=seconds, folder=folder, progress=shown, under_way=under_way)
+        ended = await collect(generations, ids, seconds=seconds, delivery=delivery, progress=shown, under_way=under_way)
         reused = {found.id for outcome in started if (found := outcome.generation) and found.reused}
         return [*(_marked(outcome, reused) for outcome in ended), *(one for one in started if one.id is None)]
 

@@ -53,7 +53,7 @@ def status(*, id_: str, as_json: bool, settings: Settings) -> int:
 
     generation, file = carry_out(_status(settings, id_))
     if as_json:
-        write_json(generation_document(generation, file))
+        write_json(generation_document(generation, file, file))
     else:
         write_pairs([*_facts(generation, file), *explanation(generation, settings)])
     return DONE
@@ -112,7 +112,7 @@ def list_(*, most: int, statuses: tuple[Status, ...], as_json: bool) -> int:
     if as_json:
         write_json(
             {
-                "generations": [generation_document(generation, file) for generation, file in known],
+                "generations": [generation_document(generation, file, file) for generation, file in known],
                 "spending": spending_documents(spending),
             }
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..delivery import prepare_folder
-from ..options import json_option, output_option, timeout_option
+from ..options import delivery_options, json_option, timeout_option
 from ..progress import progress
 from ..report import report
 from ..screen import say
@@ -15,21 +15,21 @@ from ..service import with_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ...core.generation import Generation
     from ...core.generations import Generations
     from ...core.settings import Settings
     from ..collect import Outcome
+    from ..delivery import Delivery
     from ..progress import Progress
 
 
 @click.command()
-@output_option
+@delivery_options
 @timeout_option
 @json_option
 @with_service
-def resume(*, output: Path, timeout: float | None, as_json: bool, settings: Settings) -> int:
+def resume(*, delivery: Delivery, timeout: float | None, as_json: bool, settings: Settings) -> int:
     """Collect everything unfinished, from any door.
 
     After a crash, an interruption or a wait that ended early. This is free: nothing is sent again. The images are
@@ -37,10 +37,10 @@ def resume(*, output: Path, timeout: float | None, as_json: bool, settings: Sett
     """
     from ..ctrl_c import carry_out
 
-    prepare_folder(output)
+    prepare_folder(delivery.folder)
     under_way: list[str] = []
     with progress(silent=as_json) as shown:
-        work = _resume(settings, under_way, shown, seconds=timeout, folder=output)
+        work = _resume(settings, under_way, shown, seconds=timeout, delivery=delivery)
         outcomes, unknown = carry_out(work, under_way=under_way)
     if not as_json:
         _say_what_else(outcomes, unknown)
@@ -48,7 +48,7 @@ def resume(*, output: Path, timeout: float | None, as_json: bool, settings: Sett
 
 
 async def _resume(
-    settings: Settings, under_way: list[str], shown: Progress, *, seconds: float | None, folder: Path
+    settings: Settings, under_way: list[str], shown: Progress, *, seconds: float | None, delivery: Delivery
 ) -> tuple[list[Outcome], list[str]]:
     from ...core.generations import Generations
     from ..collect import collect
@@ -58,7 +58,7 @@ async def _resume(
         under_way += ids
         unknown = await _unknown(generations, settings)
         return (
-            await collect(generations, ids, seconds=seconds, folder=folder, progress=shown, under_way=under_way),
+            await collect(generations, ids, seconds=seconds, delivery=delivery, progress=shown, under_way=under_way),
             unknown,
         )
 

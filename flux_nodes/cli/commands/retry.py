@@ -11,7 +11,7 @@ import click
 from ...core.errors import NothingSent, OtherService
 from ..delivery import prepare_folder
 from ..explanation import risk
-from ..options import json_option, output_option, timeout_option
+from ..options import delivery_options, json_option, timeout_option
 from ..progress import progress
 from ..report import report
 from ..screen import is_terminal, say
@@ -19,23 +19,23 @@ from ..service import with_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ...core.generation import Generation
     from ...core.settings import Settings
     from ..collect import Outcome
+    from ..delivery import Delivery
     from ..progress import Progress
 
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Send without asking: what may be paid twice is accepted.")
-@output_option
+@delivery_options
 @timeout_option
 @json_option
 @with_service
 def retry(
-    *, ids: tuple[str, ...], yes: bool, output: Path, timeout: float | None, as_json: bool, settings: Settings
+    *, ids: tuple[str, ...], yes: bool, delivery: Delivery, timeout: float | None, as_json: bool, settings: Settings
 ) -> int:
     """Send generations again, after asking.
 
@@ -46,10 +46,10 @@ def retry(
 
     asked = carry_out(_known(settings, list(dict.fromkeys(ids))))
     _make_sure(asked, yes=yes)
-    prepare_folder(output)
+    prepare_folder(delivery.folder)
     under_way: list[str] = []
     with progress(silent=as_json) as shown:
-        work = _retry(settings, asked, under_way, shown, seconds=timeout, folder=output)
+        work = _retry(settings, asked, under_way, shown, seconds=timeout, delivery=delivery)
         outcomes = carry_out(work, under_way=under_way)
     unsent = len(asked) - len(outcomes)
     if unsent:
@@ -93,7 +93,7 @@ async def _retry(
     shown: Progress,
     *,
     seconds: float | None,
-    folder: Path,
+    delivery: Delivery,
 ) -> list[Outcome]:
     from ...core.generations import Generations
     from ..collect import collect, start_each
@@ -102,5 +102,5 @@ async def _retry(
         starts = [partial(generations.again, generation.id) for generation in asked]
         started = [outcome async for outcome in start_each(starts, under_way)]
         ids = [outcome.id for outcome in started if outcome.id is not None]
-        ended = await collect(generations, ids, seconds=seconds, folder=folder, progress=shown, under_way=under_way)
+        ended = await collect(generations, ids, seconds=seconds, delivery=delivery, progress=shown, under_way=under_way)
         return [*ended, *(outcome for outcome in started if outcome.id is None)]

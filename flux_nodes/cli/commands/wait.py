@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING
 import click
 
 from ..delivery import prepare_folder
-from ..options import json_option, output_option, timeout_option
+from ..options import delivery_options, json_option, timeout_option
 from ..progress import progress
 from ..report import report
 from ..service import with_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ...core.settings import Settings
     from ..collect import Outcome
+    from ..delivery import Delivery
     from ..progress import Progress
 
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@output_option
+@delivery_options
 @timeout_option
 @json_option
 @with_service
-def wait(*, ids: tuple[str, ...], output: Path, timeout: float | None, as_json: bool, settings: Settings) -> int:
+def wait(*, ids: tuple[str, ...], delivery: Delivery, timeout: float | None, as_json: bool, settings: Settings) -> int:
     """Collect the images of generations, waiting for them.
 
     This is free. The images are copied to the output folder. ID is that of a generation (`flux-nodes list` shows
@@ -35,12 +35,12 @@ def wait(*, ids: tuple[str, ...], output: Path, timeout: float | None, as_json: 
     """
     from ..ctrl_c import carry_out
 
-    prepare_folder(output)
+    prepare_folder(delivery.folder)
     asked = list(dict.fromkeys(ids))
     under_way = list(asked)
     with progress(silent=as_json) as shown:
         outcomes = carry_out(
-            _wait(settings, asked, under_way, shown, seconds=timeout, folder=output), under_way=under_way
+            _wait(settings, asked, under_way, shown, seconds=timeout, delivery=delivery), under_way=under_way
         )
     return report(outcomes, as_json=as_json, several=len(asked) > 1)
 
@@ -52,10 +52,10 @@ async def _wait(
     shown: Progress,
     *,
     seconds: float | None,
-    folder: Path,
+    delivery: Delivery,
 ) -> list[Outcome]:
     from ...core.generations import Generations
     from ..collect import collect
 
     async with Generations.open(settings, door="terminal") as generations:
-        return await collect(generations, ids, seconds=seconds, folder=folder, progress=shown, under_way=under_way)
+        return await collect(generations, ids, seconds=seconds, delivery=delivery, progress=shown, under_way=under_way)

@@ -123,7 +123,8 @@ def _document(file: Path, ledger: Ledger) -> dict[str, object]:
         "files": [{"file": str(path.absolute()), **_named(node)} for path, node in ledger.files],
         "texts": [{"text": text, **_named(node)} for text, node in ledger.texts],
         "generations": [
-            generation_document(generation, ledger.stored.get(id_)) for id_, generation in ledger.generations.items()
+            generation_document(generation, ledger.stored.get(id_), ledger.stored.get(id_))
+            for id_, generation in ledger.generations.items()
         ],
         "error": None if ledger.error is None else error_document(ledger.error),
     }
