@@ -33,7 +33,7 @@ class GenerationFacts(BaseModel):
     next: str = Field(description="What to do next.")
     model: str
     prompt: str
-    seed: int | None = Field(default=None, description="The seed that was asked for.")
+    seed: int | None = Field(default=None, description="Its seed: the one asked for, or one chosen at random.")
     task_id: str | None = Field(default=None, description="The service's own id of it.")
     percentage: int | None = Field(default=None, description="Progress, 0 to 100.")
     file: str | None = Field(

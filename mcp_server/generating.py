@@ -81,7 +81,7 @@ async def _request(given: ImagineArguments, state: State, generations: Generatio
         faults += error.faults
     if faults:
         raise InvalidRequest(faults)
-    return request
+    return request.seeded()  # so that its image can be made again
 
 
 def _price() -> str:

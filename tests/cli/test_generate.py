@@ -73,7 +73,19 @@ def test_every_parameter_of_the_catalog_is_an_option_that_reaches_the_wire(
         *("--webhook-url", "http://127.0.0.1:9/hook", "--webhook-secret", "hush", "--no-wait"),
     )
     terminal.type(
-        "generate", "a lake", "--model", "flux-pro", "--steps", "9", "--guidance", "2.5", "--interval", "3", "--no-wait"
+        "generate",
+        "a lake",
+        "--model",
+        "flux-pro",
+        "--steps",
+        "9",
+        "--guidance",
+        "2.5",
+        "--interval",
+        "3",
+        "--seed",
+        "2",
+        "--no-wait",
     )
     ultra, pro = submitted(sandbox)
     assert b64decode(str(ultra.pop("image_prompt"))) == PNG
@@ -91,13 +103,17 @@ def test_every_parameter_of_the_catalog_is_an_option_that_reaches_the_wire(
         "webhook_url": "http://127.0.0.1:9/hook",
         "webhook_secret": "hush",
     }
-    assert pro == {"model": "flux-pro", "prompt": "a lake", "steps": 9, "guidance": 2.5, "interval": 3}
+    assert pro == {"model": "flux-pro", "prompt": "a lake", "steps": 9, "guidance": 2.5, "interval": 3, "seed": 2}
     assert {*ultra, "image_prompt", *pro} == {item.name for item in PARAMETERS}
 
 
-def test_what_was_not_given_is_left_to_the_service(terminal: Terminal, sandbox: Sandbox) -> None:
-    terminal.type("generate", "a lake", "--no-wait")
-    assert submitted(sandbox) == [{"model": "flux-pro-1.1", "prompt": "a lake"}]
+def test_what_was_not_given_is_left_to_the_service_but_for_a_seed_that_makes_it_repeatable(
+    terminal: Terminal, sandbox: Sandbox
+) -> None:
+    terminal.type("generate", "a lake", "--count", "2", "--no-wait")
+    sent = submitted(sandbox)
+    assert len({body.pop("seed") for body in sent}) == 2
+    assert sent == [{"model": "flux-pro-1.1", "prompt": "a lake"}] * 2
 
 
 def test_count_makes_as_many_images_and_seeds_count_up(terminal: Terminal, sandbox: Sandbox) -> None:

@@ -83,10 +83,10 @@ async def test_a_prompt_that_looks_like_json_stays_a_prompt(client: Client, prom
 
 
 async def test_an_argument_that_is_null_counts_as_left_out(client: Client, sandbox: Sandbox) -> None:
-    facts(await client.call_tool("generate_image", {**SMALL, "model": None, "seed": None, "wait_seconds": None}))
+    told = facts(await client.call_tool("generate_image", {**SMALL, "model": None, "seed": None, "wait_seconds": None}))
 
     (sent,) = [request.json for request in sandbox.requests if request.path == "/flux-imagine"]
-    assert sent == {"model": catalog.DEFAULT_MODEL, **SMALL}
+    assert sent == {"model": catalog.DEFAULT_MODEL, **SMALL, "seed": told["seed"]}
 
 
 async def test_wrong_arguments_cost_nothing_and_all_faults_are_named(client: Client, sandbox: Sandbox) -> None:

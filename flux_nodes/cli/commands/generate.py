@@ -99,7 +99,7 @@ def _requests(given: dict[str, Any], count: int) -> list[ImagineRequest]:
     values = catalog_values(given)
     first = ImagineRequest(**values)
     if first.seed is None:
-        return [first] * count
+        return [first.seeded() for _ in range(count)]
     return [first, *(ImagineRequest(**{**values, "seed": first.seed + more}) for more in range(1, count))]
 
 
