@@ -2,4 +2,6 @@
 
 from .flux_nodes.comfy import comfy_entrypoint
 
-__all__ = ["comfy_entrypoint"]
+WEB_DIRECTORY = "./flux_nodes/comfy/web"
+
+__all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]

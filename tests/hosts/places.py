@@ -9,7 +9,7 @@ from typing import Literal
 
 from tests.hosts import pins
 
-Host = Literal["comfyui", "browser", "inspector", "postgresql"]
+Host = Literal["comfyui", "newest-frontend", "browser", "inspector", "postgresql"]
 
 COMMAND = "python3 -m tests --only hosts"
 
@@ -21,6 +21,9 @@ COMFYUI_PYTHON = COMFYUI / "venv" / "bin" / "python"
 COMFYUI_TREE = COMFYUI / "tree"
 COMFYUI_REQUIREMENTS = Path(__file__).with_name("comfyui-requirements.txt")
 PACK_REQUIREMENTS = ROOT / "requirements.txt"
+
+NEWEST_FRONTEND = HOSTS / "newest-frontend"
+NEWEST_FRONTEND_FILES = NEWEST_FRONTEND / "static"
 
 INSPECTOR = HOSTS / "inspector"
 NODE_PACKAGES = INSPECTOR / "node"
@@ -50,6 +53,8 @@ def recipe(host: Host) -> str:
     if host == "comfyui":
         files = (COMFYUI_REQUIREMENTS, PACK_REQUIREMENTS)
         parts = [pins.COMFYUI_WHEEL, *(file.read_text() for file in files if file.exists())]
+    elif host == "newest-frontend":
+        parts = [pins.NEWEST_FRONTEND_WHEEL]
     else:
         parts = [pins.NODE_WHEEL, pins.INSPECTOR_PACKAGE]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,68 @@
+"""An event loop in a thread of its own: whatever may cost money runs there.
+
+ComfyUI runs each prompt in a loop that it closes as soon as one node fails or a person stops it. That cancels all that
+runs there, also the answer to a request that is paid already. Here every request is heard to its end. And while a
+model computes, which holds up ComfyUI's loop, this one goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Future
+
+Answer = TypeVar("Answer")
+
+_turn = threading.Lock()
+_loops: list[_Loop] = []
+"""The loop that takes new work; none while there is nothing to do."""
+
+
+def start(work: Coroutine[Any, Any, Answer]) -> Future[Answer]:
+    """Run a coroutine in the background, from any thread; cancelling the future cancels it there.
+
+    The thread starts with the first work, is shared by all that comes while it runs, and ends with the last.
+    """
+    with _turn:
+        if not _loops:
+            loop = _Loop()
+            # A daemon: what it does is in the journal, so ComfyUI may end at any time.
+            threading.Thread(target=loop.run, name="flux-nodes", daemon=True).start()
+            _loops.append(loop)
+        return _loops[0].take(work)
+
+
+class _Loop:
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._works = 0
+        self._empty = asyncio.Event()
+
+    def take(self, work: Coroutine[Any, Any, Answer]) -> Future[Answer]:
+        self._works += 1
+        return asyncio.run_coroutine_threadsafe(self._counted(work), self._loop)
+
+    async def _counted(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        try:
+            return await work
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        with _turn:
+            self._works -= 1
+            if not self._works:
+                _loops.remove(self)
+                self._empty.set()
+
+    def run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._empty.wait())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()

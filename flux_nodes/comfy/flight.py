@@ -1,0 +1,81 @@
+"""One run of a node in the background, from its values to its result, or to what is left behind when it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from ..nodes import Context, Result
+from . import keeper, service
+from .telling import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..core.generations import Generations, Graph
+    from ..core.settings import Settings
+    from ..nodes import Node
+    from .words import Line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flight:
+    """A run of `node` for a prompt; `line` is shown under the node, `over` is set when nothing of it runs any more."""
+
+    node: Node
+    values: Mapping[str, Any]
+    graph: Graph | None
+    prompt_id: str
+    line: Line
+    over: Event = field(default_factory=Event)
+
+    async def run(self) -> Result:
+        """Run the node to its result. Only in the background. Raises what the node raises."""
+        from . import shared  # what it loads is heavy, and loads here where it holds up nobody
+
+        shared.line.set(self.line)
+        ticking = asyncio.create_task(self._tick())
+        try:
+            return await self._run(await service.settings())
+        finally:
+            ticking.cancel()
+            self.over.set()
+
+    async def _run(self, settings: Settings) -> Result:
+        from .shared import shared
+
+        async with shared(settings) as generations:
+            try:
+                return await self._steps(generations)
+            except asyncio.CancelledError:
+                await self._leave(generations)
+                raise
+
+    async def _steps(self, generations: Generations) -> Result:
+        steps = self.node.run(Context(generations, graph=self.graph), **self.values)
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, Result):
+                    return step
+                self.line.moved(step)
+                tell(step)
+        raise RuntimeError(f"{self.node.id} ended without a result")
+
+    async def _leave(self, generations: Generations) -> None:
+        """Hand on what goes on at the service. What was not sent yet is not sent any more."""
+        known = [await generations.get(id_) for id_ in self.line.ids]
+        ids = [generation.id for generation in known if not generation.settled]
+        if ids:
+            self.line.end(f"Interrupted. {keeper.left_in_words(ids)}")
+            keeper.leave(self.prompt_id, generations.settings, ids)
+        else:
+            self.line.end("Interrupted. Nothing of it goes on.")
+
+    async def _tick(self) -> None:
+        """Show every second."""
+        while True:
+            await asyncio.sleep(1 - self.line.seconds % 1)
+            self.line.show()

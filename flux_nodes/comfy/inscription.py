@@ -1,0 +1,115 @@
+"""What images are inscribed with: the facts of the generations in their graph, beside ComfyUI's own chunks.
+
+ComfyUI's SaveImage writes every entry of a prompt's `extra_pnginfo` into the file. A node that ComfyUI does not run
+again, since it has its result, cannot add to that; so what the nodes have made is remembered, and added when a prompt
+is queued that holds the same nodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from ..core.facts import CHUNK, document
+from ..nodes import NODES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..core.generation import Generation
+    from ..core.generations import Graph
+
+_MOST = 1000
+"""Nodes that are remembered; each takes about a kilobyte."""
+
+_remembered: OrderedDict[str, Any] = OrderedDict()
+_OURS = frozenset(node.id for node in NODES)
+
+
+def graph(prompt: Any, extra: Any) -> Graph | None:
+    """Return the graph that a node runs in, to be kept with what it generates: as the files of ComfyUI hold it."""
+    found: dict[str, Any] = {}
+    if isinstance(prompt, dict) and prompt:
+        # ComfyUI notes there what it found when it looked for changes, and that is no part of the graph.
+        found["prompt"] = {
+            id_: {name: value for name, value in node.items() if name != "is_changed"} for id_, node in prompt.items()
+        }
+    if isinstance(extra, dict) and extra.get("workflow"):
+        found["workflow"] = extra["workflow"]
+    return found or None
+
+
+def inscribe(prompt: Any, extra: Any, node_id: str, made: Sequence[Generation]) -> None:
+    """Add what a node has made to the facts of its prompt, and remember it. `extra` is its `extra_pnginfo`."""
+    facts = document({node_id: made})
+    if isinstance(prompt, dict) and node_id in prompt:
+        _remember(_signature(prompt, node_id), facts["nodes"][node_id])
+    if isinstance(extra, dict):
+        _add(extra, facts)
+
+
+def on_prompt(request: dict[str, Any]) -> dict[str, Any]:
+    """Add what is remembered of its nodes to a prompt that is being queued: ComfyUI's hook for POST /prompt.
+
+    A node that runs all the same puts what it makes in the place of it.
+    """
+    prompt, data = request.get("prompt"), request.get("extra_data")
+    extra = data.get("extra_pnginfo") if isinstance(data, dict) else None
+    if isinstance(prompt, dict) and isinstance(extra, dict):
+        known = {id_: _remembered.get(_signature(prompt, id_)) for id_ in prompt if _is_ours(prompt[id_])}
+        made = {id_: facts for id_, facts in known.items() if facts}
+        if made:
+            _add(extra, {**document({}), "nodes": made})
+    return request
+
+
+def register() -> None:
+    """Hear of every prompt that is queued. Call it while custom nodes load."""
+    from server import PromptServer
+
+    PromptServer.instance.add_on_prompt_handler(on_prompt)
+
+
+def _add(extra: dict[str, Any], facts: Mapping[str, Any]) -> None:
+    known = extra.get(CHUNK)
+    nodes = known.get("nodes") if isinstance(known, dict) else None
+    # A new document each time: another thread may be writing the old one into a file.
+    extra[CHUNK] = {**facts, "nodes": {**(nodes if isinstance(nodes, dict) else {}), **facts["nodes"]}}
+
+
+def _remember(signature: str, facts: Any) -> None:
+    _remembered[signature] = facts
+    _remembered.move_to_end(signature)
+    if len(_remembered) > _MOST:
+        _remembered.popitem(last=False)
+
+
+def _is_ours(node: Any) -> bool:
+    return isinstance(node, dict) and node.get("class_type") in _OURS
+
+
+def _signature(prompt: Mapping[str, Any], node_id: str) -> str:
+    """Return a digest of all that a node's result comes from: the node, and what is linked into it."""
+    found: dict[str, Any] = {}
+    waiting = [node_id]
+    while waiting:
+        id_ = waiting.pop()
+        node = prompt.get(id_)
+        if id_ in found or not isinstance(node, dict):
+            continue
+        inputs = node.get("inputs")
+        known = inputs if isinstance(inputs, dict) else {}
+        found[id_] = [node.get("class_type"), {name: _plain(value) for name, value in known.items()}]
+        waiting += [value[0] for value in known.values() if _is_link(value)]
+    return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _is_link(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def _plain(value: Any) -> Any:
+    """Write a number in one way: ComfyUI makes 3.0 of a 3 between the queue and the node."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,70 @@
+"""Keeps what a stopped node has left behind: its generations go on, and are collected in the background, free."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ..core.errors import FluxNodesError
+from . import background
+from .telling import notice, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.settings import Settings
+
+_TOGETHER = 0.5
+"""Seconds that a notice waits for the other nodes of its prompt: a person stops them all at once, and reads once."""
+
+_following: set[str] = set()
+_leaving: dict[str, list[str]] = {}
+
+
+def collect(settings: Settings, ids: Sequence[str]) -> None:
+    """Follow generations to their stored images, in the background, for as long as the settings' timeout allows.
+
+    Callable from any thread. What cannot be collected becomes a notice.
+    """
+    if ids:
+        background.start(_collect(settings, tuple(ids)))
+
+
+async def _collect(settings: Settings, ids: tuple[str, ...]) -> None:
+    from .shared import shared
+
+    new = [id_ for id_ in dict.fromkeys(ids) if id_ not in _following]
+    _following.update(new)
+    try:
+        async with shared(settings) as generations, aclosing(generations.follow(*new)) as moves:
+            async for moved in moves:
+                tell(moved)
+    except FluxNodesError as error:
+        notice("warn", "Not all FLUX generations could be collected", str(error))
+    finally:
+        _following.difference_update(new)
+
+
+def leave(prompt_id: str, settings: Settings, ids: Sequence[str]) -> None:
+    """Collect what a stopped node of a prompt has left behind, and tell the person so. Only in the background."""
+    if prompt_id not in _leaving:
+        _leaving[prompt_id] = []
+        background.start(_tell_left(prompt_id))
+    _leaving[prompt_id] += ids
+    collect(settings, ids)
+
+
+async def _tell_left(prompt_id: str) -> None:
+    await asyncio.sleep(_TOGETHER)
+    notice("info", "FLUX goes on", left_in_words(_leaving.pop(prompt_id)))
+
+
+def left_in_words(ids: Sequence[str]) -> str:
+    """Say what goes on, and how it is had."""
+    apart = list(dict.fromkeys(ids))
+    those, are = ("goes on", "is") if len(apart) == 1 else ("go on", "are")
+    return (
+        f"{' '.join(apart)} {those} at the service and {are} collected free: "
+        "run the graph again, or open the FLUX sidebar."
+    )

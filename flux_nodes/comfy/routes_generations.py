@@ -1,0 +1,168 @@
+"""Routes about generations of every door: lists, pictures, the graphs behind them, collecting what is unfinished."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from . import service
+from .routes_exchange import Answer, Asked, Refused, document, told
+from .routes_opening import opened
+from .telling import describe
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from ..core.generation import Generation
+    from ..core.generations import Generations
+    from ..core.settings import Settings
+
+MOST = 200
+"""The most generations of one list."""
+
+_MOST_RECENT = 100
+_MOST_WORDS = 200
+_LONGEST_LINE = 60
+_FOR_EVER = "private, max-age=31536000, immutable"
+
+
+async def recent(asked: Asked) -> Answer:
+    """GET: tell the newest stored generations of the service in use, each as its id and its prompt on one line."""
+    del asked
+    settings = await service.settings_to_look()
+    async with opened(settings) as generations:
+        found = await generations.recent(most=_MOST_RECENT, statuses=["stored"], service=settings.service_name)
+    return told([f"{generation.id} {_line(generation.prompt)}".rstrip() for generation in found])
+
+
+async def listed(asked: Asked) -> Answer:
+    """GET ?words=…&most=50: tell the newest generations of every door that have all the words, and whether more do."""
+    words, most = asked.query.get("words", "")[:_MOST_WORDS], _most(asked.query.get("most", "50"))
+    async with opened(await service.settings_to_look()) as generations:
+        found = await generations.recent(most=most + 1, words=words)
+    return told({"generations": [describe(each) for each in found[:most]], "more": len(found) > most})
+
+
+async def thumbnail(asked: Asked) -> Answer:
+    """GET: give a small JPEG of a stored image."""
+    from .thumbnails import thumbnail as made
+
+    async with _pictured(asked) as (generations, generation):
+        tag = f'"{generation.sha256}"'
+        headers = {"Cache-Control": _FOR_EVER, "ETag": tag}
+        if asked.headers.get("if-none-match") == tag:
+            return Answer(status=HTTPStatus.NOT_MODIFIED, media_type="image/jpeg", headers=headers)
+        return Answer(body=await made(generations, generation), media_type="image/jpeg", headers=headers)
+
+
+async def image(asked: Asked) -> Answer:
+    """GET: give the image as a PNG that carries its graph and its facts."""
+    from ..graph.provenance import file_name, picture
+
+    async with _pictured(asked) as (generations, generation):
+        name = f'inline; filename="{file_name(generation)}"'
+        headers = {"Content-Disposition": name, "Cache-Control": "private, no-cache"}
+        return Answer(body=await picture(generations, generation), media_type="image/png", headers=headers)
+
+
+async def workflow(asked: Asked) -> Answer:
+    """GET: give the graph that makes this image, as ComfyUI saves one."""
+    from ..graph.provenance import texts
+
+    async with opened(await service.settings_to_look()) as generations:
+        generation = await generations.get(asked.parts["id"])
+        drawing = (await texts(generations, generation)).get("workflow")
+    if drawing is None:
+        raise Refused(
+            HTTPStatus.NOT_FOUND,
+            f"The graph of {generation.id} was queued without its drawing, and has nodes that cannot be drawn here. "
+            "Drop its image on the canvas: ComfyUI lays the nodes out by itself.",
+        )
+    return Answer(body=drawing.encode(errors="replace"), headers={"Cache-Control": "no-store"})
+
+
+async def collect(asked: Asked) -> Answer:
+    """POST {} or {"ids": […]}: follow unfinished generations to their stored images in the background, free of charge.
+
+    Those that are settled already are left out of the answer. Raises UnknownGeneration, MissingKey, Refused.
+    """
+    wanted = _ids(document(asked).get("ids"))
+    settings = await service.settings()
+    async with opened(settings) as generations:
+        owed = await (generations.unfinished() if wanted is None else _owed(generations, wanted))
+    ids = [generation.id for generation in owed]
+    if ids:
+        _keep(settings, ids)
+    return told({"collecting": ids})
+
+
+def _keep(settings: Settings, ids: Sequence[str]) -> None:
+    from ..core.errors import MissingKey
+    from .keeper import collect as keep
+
+    if settings.api_key is None:
+        raise MissingKey("Collecting asks the service: set your APIFRAME key in ComfyUI's settings (Flux Nodes).")
+    keep(settings, ids)
+
+
+async def _owed(generations: Generations, ids: Sequence[str]) -> list[Generation]:
+    known = [await generations.get(id_) for id_ in dict.fromkeys(ids)]
+    owed = [generation for generation in known if not generation.settled]
+    for generation in owed:
+        _require_own(generation, generations.settings.service_name)
+    return owed
+
+
+def _require_own(generation: Generation, service_in_use: str) -> None:
+    from ..core.settings import PRETENDED
+
+    if generation.service == service_in_use:
+        return
+    if PRETENDED in {generation.service, service_in_use}:
+        way = (
+            f"Turn the sandbox {'on' if generation.service == PRETENDED else 'off'} in ComfyUI's settings (Flux Nodes)"
+        )
+    else:
+        way = f"Set APIFRAME_BASE_URL={generation.service}"
+    raise Refused(
+        HTTPStatus.CONFLICT,
+        f"{generation.id} belongs to {generation.service}; ComfyUI speaks to {service_in_use}. {way} to collect it.",
+    )
+
+
+def _ids(value: object) -> list[str] | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [str(item) for item in value]
+    raise Refused(HTTPStatus.BAD_REQUEST, 'The body must be {} or {"ids": ["g-…", …]}.')
+
+
+def _most(text: str) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST:
+        return int(text)
+    raise Refused(HTTPStatus.BAD_REQUEST, f"most is {text[:20]!r}; a whole number from 1 to {MOST} is allowed.")
+
+
+@asynccontextmanager
+async def _pictured(asked: Asked) -> AsyncIterator[tuple[Generations, Generation]]:
+    """Give the generation that the path names, if its image is on the disk. Raises UnknownGeneration, Refused."""
+    async with opened(await service.settings_to_look()) as generations:
+        generation = await generations.get(asked.parts["id"])
+        file = generations.file(generation) if generation.status == "stored" else None
+        if file is None:
+            raise Refused(HTTPStatus.NOT_FOUND, f"{generation.id} has no image: it is {generation.status}.")
+        if not await asyncio.to_thread(file.is_file):
+            raise Refused(
+                HTTPStatus.NOT_FOUND,
+                f"The image of {generation.id} is no longer on the disk. Asked for again with the same seed, it is "
+                "collected anew, free of charge, while the service keeps it.",
+            )
+        yield generations, generation
+
+
+def _line(prompt: str) -> str:
+    line = " ".join(prompt.split())
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1].rstrip() + "…"

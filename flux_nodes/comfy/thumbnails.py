@@ -1,0 +1,46 @@
+"""Small pictures of stored images, each made once and kept in the home by the digest of what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..core.generation import Generation
+    from ..core.generations import Generations
+
+LONGEST = 320
+"""The longest side, in pixels."""
+
+_AT_ONCE = ThreadPoolExecutor(2, thread_name_prefix="flux-thumbnails")
+"""A sidebar asks for fifty together: they must neither take every core nor hold fifty images in memory."""
+
+
+async def thumbnail(generations: Generations, generation: Generation) -> bytes:
+    """Return a JPEG of a stored image, at most LONGEST pixels a side.
+
+    Raises StorageError, InvalidImage, and OSError when the image is not on the disk.
+    """
+    from ..core.errors import StorageError
+
+    stored = generations.file(generation)
+    if stored is None:
+        raise StorageError(f"Generation {generation.id} has no image in the store.")
+    kept = generations.settings.home / "thumbnails" / f"{generation.sha256}.jpg"
+    return await asyncio.get_running_loop().run_in_executor(_AT_ONCE, _thumbnail, kept, stored)
+
+
+def _thumbnail(kept: Path, stored: Path) -> bytes:
+    from ..core.images import preview  # the image libraries load with the first picture
+    from ..core.store import write_whole
+
+    with suppress(OSError):
+        return kept.read_bytes()
+    small = preview(stored.read_bytes(), longest=LONGEST)
+    with suppress(OSError):  # on a full disk it is made anew each time
+        write_whole(kept, small)
+    return small

@@ -1,0 +1,124 @@
+/** Our routes in ComfyUI's server. What fails is a `ServerError`, whose message is a sentence for the user. */
+
+import { api } from "../../scripts/api.js";
+import { word } from "./words.js";
+
+export class ServerError extends Error {}
+
+/** Sends `state` events, whose `detail` is the newest state: {version, key, sandbox, unfinished}. */
+export const changes = new EventTarget();
+
+let newest = null;
+
+/** Give the state as it was told last; null before the first answer. */
+export function state() {
+  return newest;
+}
+
+async function sentence(answer) {
+  const told = await answer.json().catch(() => ({}));
+  return told.error ?? `${answer.status} ${answer.statusText}`;
+}
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await api.fetchApi(`/flux-nodes/${path}`, options);
+  } catch {
+    throw new ServerError(word("unreachable"));
+  }
+  if (!answer.ok) throw new ServerError(await sentence(answer));
+  return answer;
+}
+
+async function read(path, options) {
+  return (await ask(path, options)).json();
+}
+
+function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return read(path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+async function told(answer) {
+  newest = await answer;
+  changes.dispatchEvent(new CustomEvent("state", { detail: newest }));
+  return newest;
+}
+
+/** Ask for the state of the server. */
+export function readState() {
+  return told(read("state", { cache: "no-store" }));
+}
+
+/** Hand over the API key, which the server stores and never gives back. */
+export function storeKey(key) {
+  return told(post("key", { key }));
+}
+
+/** Have the stored API key forgotten. */
+export function forgetKey() {
+  return told(read("key", { method: "DELETE" }));
+}
+
+/** Switch the sandbox on or off. */
+export function switchSandbox(on) {
+  return told(post("sandbox", { on }));
+}
+
+/** Give {models, nodes, inputs}: what is known of the models and of the nodes that generate. */
+export function catalog() {
+  return read("catalog");
+}
+
+/** Give the newest stored generations, each as its id and words that tell it. */
+export function recent() {
+  return read("recent", { cache: "no-store" });
+}
+
+/** Give {generations, more}, the newest first; those that have all `words`. */
+export function generations(words, most) {
+  return read(`generations?${new URLSearchParams({ words, most })}`, { cache: "no-store" });
+}
+
+/** Have unfinished generations followed to their images, all or those of `ids`; gives {collecting}. */
+export function collect(ids) {
+  return post("collect", ids ? { ids } : {});
+}
+
+function place(id, part) {
+  return `generations/${encodeURIComponent(id)}/${part}`;
+}
+
+/** Give the address of a generation's small picture. */
+export function thumbnailUrl(id) {
+  return api.apiURL(`/flux-nodes/${place(id, "thumbnail")}`);
+}
+
+/** Give the whole address of a generation's picture, which opens as its workflow in any ComfyUI. */
+export function imageUrl(id) {
+  return new URL(api.apiURL(`/flux-nodes/${place(id, "image")}`), location.href).href;
+}
+
+/** Fetch a generation's picture as a file. */
+export async function image(id) {
+  const answer = await ask(place(id, "image"));
+  const [, name] = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "") ?? [];
+  return new File([await answer.blob()], name ?? `${id}.png`, { type: "image/png" });
+}
+
+/** Fetch a generation's workflow, as ComfyUI saves it. */
+export function workflow(id) {
+  return read(place(id, "workflow"));
+}
+
+/** Put a picture among ComfyUI's inputs and give the name that LoadImage knows it by. */
+export async function upload(file) {
+  const body = new FormData();
+  body.append("image", file);
+  body.append("type", "input");
+  const answer = await api.fetchApi("/upload/image", { method: "POST", body });
+  if (!answer.ok) throw new ServerError(await sentence(answer));
+  const { name, subfolder } = await answer.json();
+  return subfolder ? `${subfolder}/${name}` : name;
+}

@@ -1,0 +1,133 @@
+"""What stands under a node while it runs: its state in words and the time, a line for each of its runs."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..nodes.words import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core.generation import Generation
+
+_LONGEST = 300
+"""Characters of an error under the node; ComfyUI shows all of it elsewhere."""
+
+_FREE = "reused, free"
+
+
+class Board:
+    """The lines under one node of one prompt, as the window sees them that asked for it."""
+
+    def __init__(self, node_id: str, window: str | None) -> None:
+        self._node_id = node_id
+        self._window = window
+        self._lines: dict[int, Line] = {}
+        self._shown = ""
+
+    def line(self, index: int) -> Line:
+        """Add the line of one run: the `index`-th of those that a list brings about."""
+        self._lines[index] = added = Line(self)
+        return added
+
+    @property
+    def percentage(self) -> float | None:
+        """How far all runs are together; None until one of them has a generation."""
+        known = [share for line in list(self._lines.values()) for share in line.shares()]
+        return sum(known) / len(known) if known else None
+
+    def made(self, index: int, generations: Sequence[Generation]) -> list[Generation]:
+        """Note what a run has made, and return what all of them have, in their order."""
+        self._lines[index].made = tuple(generations)
+        return [generation for at in sorted(self._lines) for generation in self._lines[at].made]
+
+    def show(self) -> None:
+        """Write the lines under the node, where they differ from what stands there."""
+        lines = [self._lines[at].words() for at in sorted(self._lines)]
+        if len(lines) > 1:
+            lines = [f"{at}. {words}" for at, words in enumerate(lines, 1)]
+        text = "\n".join(lines)
+        if text.strip() and text != self._shown:
+            self._shown = text
+            _send(text, self._node_id, self._window)
+
+    def repeat(self) -> None:
+        """Write what stands there again."""
+        if self._shown:
+            _send(self._shown, self._node_id, self._window)
+
+
+class Line:
+    """What is known of one run of a node."""
+
+    def __init__(self, board: Board) -> None:
+        self.made: tuple[Generation, ...] = ()
+        self.final = ""
+        self._board = board
+        self._since = monotonic()
+        self._generations: dict[str, Generation] = {}
+        self._waited = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it runs."""
+        return monotonic() - self._since
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The generations that it is about."""
+        return tuple(self._generations)
+
+    def moved(self, generation: Generation) -> None:
+        """Note that a generation has moved, and show it."""
+        self._generations[generation.id] = generation
+        self._waited = self._waited or not generation.settled
+        self.show()
+
+    def shares(self) -> list[float]:
+        """Say how far each generation is, 0 to 100."""
+        return [_share(generation) for generation in list(self._generations.values())]
+
+    def words(self) -> str:
+        """Say how it stands."""
+        if self.final or not self._generations:
+            return self.final
+        passed = f" · {int(self.seconds)} s" if self.seconds >= 1 else ""
+        return in_words(list(self._generations.values())) + passed
+
+    def show(self) -> None:
+        """Bring what stands under the node up to date."""
+        self._board.show()
+
+    def end(self, words: str) -> None:
+        """Show the last words of this run."""
+        self.final = words
+        self.show()
+
+    def succeed(self, text: str, generations: Sequence[Generation]) -> None:
+        """Show what came of it: `text`, with the time if it was waited for."""
+        stored = bool(generations) and all(generation.status == "stored" for generation in generations)
+        if stored and self._waited:
+            return self.end(f"stored in {self.seconds:.1f} s · {text}")
+        if stored and all(generation.reused for generation in generations) and _FREE not in text:
+            return self.end(f"{_FREE} · {text}")
+        return self.end(text)
+
+    def fail(self, error: BaseException) -> None:
+        """Show that it failed, and why."""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        self.end(f"failed after {self.seconds:.1f} s · {reason[:_LONGEST]}{'…' if len(reason) > _LONGEST else ''}")
+
+
+def _share(generation: Generation) -> float:
+    if generation.settled or generation.status == "finished":
+        return 100.0
+    return float(generation.percentage or 0)
+
+
+def _send(text: str, node_id: str, window: str | None) -> None:
+    from server import PromptServer
+
+    PromptServer.instance.send_progress_text(text, node_id, window)

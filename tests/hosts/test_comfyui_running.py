@@ -1,0 +1,198 @@
+"""How our nodes run inside a genuine ComfyUI: what stands on them, what they give, and what their files tell."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from contextlib import closing
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from flux_nodes.sandbox import Fault, Sandbox, serving
+from tests.hosts.conversation import Conversation, Event
+from tests.hosts.running import BOUND, Clock, Window, imagine, listed, node, saved, submitted, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.hosts.comfyui import Comfyui
+    from tests.hosts.conftest import StartComfyui
+    from tests.hosts.conversation import Outcome, Preview
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
+    made = Sandbox(seconds=0.5, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def host(sandbox: Sandbox, start_comfyui: StartComfyui) -> Iterator[Comfyui]:
+    with serving(sandbox) as server:
+        yield start_comfyui({"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
+
+
+def with_workflow(host: Comfyui, prompt: Mapping[str, Any]) -> Outcome:
+    """Run a prompt as the frontend sends it: with the drawing, which ComfyUI writes into its files."""
+    extra = {"extra_pnginfo": {"workflow": {"nodes": [], "version": 0.4}}}
+
+    def ask(method: str, path: str, body: object) -> tuple[int, bytes]:
+        assert isinstance(body, dict)
+        return host.ask(method, path, {**body, "extra_data": extra})
+
+    with Conversation(host.port, ask=ask) as conversation:
+        return conversation.wait(conversation.queue(prompt), within=BOUND)
+
+
+def chunks(host: Comfyui, image: Mapping[str, str]) -> dict[str, Any]:
+    opened = Image.open(BytesIO(host.view(image)))
+    return {
+        name: json.loads(text) for name, text in opened.info.items() if isinstance(name, str) and isinstance(text, str)
+    }
+
+
+def test_a_node_tells_its_state_and_the_time_in_words_and_its_progress_in_percent(host: Comfyui, clock: Clock) -> None:
+    with host.connect() as conversation:
+        with clock.held():
+            id_ = conversation.queue({"1": imagine("a windmill"), "2": saved("1")})
+            before = _until_a_second_second(conversation.follow(id_, within=BOUND))
+        outcome = conversation.wait(id_, within=BOUND)
+    assert outcome.ended == "success"
+    assert before[0].startswith("sending")
+    last = words_of(outcome)[-1]
+    assert last.startswith("stored in ")
+    assert "credit" in last
+    assert "g-" in last
+    states = [event.data["nodes"].get("1", {}) for event in outcome.events if event.kind == "progress_state"]
+    assert any(state.get("max") == state.get("value") == 100 for state in states)
+    assert outcome.previews == (), "a live picture would hide the final one"
+
+
+def _until_a_second_second(messages: Iterator[Event | Preview]) -> list[str]:
+    """The words under the node until the time there has moved on."""
+    heard: list[str] = []
+    for message in messages:
+        if isinstance(message, Event) and message.kind == "text":
+            heard.append(message.data["text"])
+            if len({words for words in heard if re.search(r" · [0-9]+ s$", words)}) == 2:
+                break
+    return heard
+
+
+def test_the_last_words_are_written_again_after_the_end_when_a_frontend_has_wiped_them(host: Comfyui) -> None:
+    with closing(Window(host, "mine")) as window:
+        host.ask("POST", "/prompt", {"prompt": {"1": imagine("a beech"), "2": saved("1")}, "client_id": "mine"})
+        window.hear("execution_success")
+        while window.hear("executing")["node"] is not None:
+            continue
+        window.hear_words("stored in ")
+
+
+def test_a_node_shows_its_picture_with_the_graph_in_it_and_the_history_has_it(host: Comfyui) -> None:
+    outcome = host.submit({"1": imagine("a heron", count=3), "2": saved("1")})
+    outputs = host.history(outcome.prompt_id)["outputs"]
+    assert len(outputs["1"]["images"]) == len(outputs["2"]["images"]) == 3
+    first = chunks(host, outputs["1"]["images"][0])
+    assert first["prompt"]["1"]["inputs"]["prompt"] == "a heron"
+    assert {image["type"] for image in outputs["1"]["images"]} == {"temp"}
+
+
+def test_a_count_gives_a_batch_of_seeds_that_follow_each_other(host: Comfyui, sandbox: Sandbox) -> None:
+    outcome = host.submit({"1": imagine("three geese", count=3, seed=40), "2": saved("1")})
+    assert outcome.ended == "success", outcome.error
+    seeds = [task.body["seed"] for task in sandbox.tasks if task.prompt == "three geese"]
+    assert sorted(seeds) == [40, 41, 42]
+    assert "3 images" in words_of(outcome)[-1]
+
+
+def test_a_list_of_prompts_gives_an_image_and_a_line_for_each(host: Comfyui, sandbox: Sandbox) -> None:
+    given = "\n".join(["a red barn", "a blue barn", "a green barn"])
+    prompts = node("FluxPromptList", prompts=given)
+    sheet = node("FluxContactSheet", labels=["0", 0], image_1=["1", 0])
+    outcome = host.submit({"0": prompts, "1": imagine(["0", 0]), "2": saved("1"), "3": sheet, "4": saved("3")})
+    assert outcome.ended == "success", outcome.error
+    assert len(outcome.outputs["2"]["images"]) == 3
+    assert len(outcome.outputs["4"]["images"]) == 1, "the sheet takes the whole list"
+    assert [submitted(sandbox, each) for each in given.splitlines()] == [1, 1, 1]
+    lines = words_of(outcome)[-1].splitlines()
+    assert [line[:3] for line in lines] == ["1. ", "2. ", "3. "]
+    assert all("g-" in line for line in lines)
+
+
+def test_a_part_that_fails_is_named_and_the_others_are_kept(host: Comfyui, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="fail", match="a sick duck", skip=1, times=1))
+    graph = {"1": imagine("a sick duck", count=3, seed=60), "2": saved("1")}
+    outcome = host.submit(graph)
+    assert outcome.ended == "error"
+    assert "Moderated" in outcome.error
+    assert "failed after" in words_of(outcome)[-1]
+    assert sorted(each["status"] for each in listed(host, "sick")) == ["failed", "stored", "stored"]
+    charges = sandbox.charges
+    again = host.submit(graph)
+    assert again.ended == "success", again.error
+    assert sandbox.charges == charges + 1
+
+
+def test_a_saved_file_tells_its_generations_also_when_comfyui_had_the_image_already(host: Comfyui) -> None:
+    first = with_workflow(host, {"1": imagine("a quince", count=2), "2": saved("1")})
+    facts = chunks(host, first.outputs["2"]["images"][0])["flux_nodes"]
+    ids = [each["generation_id"] for each in facts["nodes"]["1"]]
+    assert sorted(ids) == sorted(each["id"] for each in listed(host, "quince"))
+    assert facts["software"].startswith("flux-nodes ")
+    assert "key" not in json.dumps(facts)
+    again = with_workflow(host, {"1": imagine("a quince", count=2), "2": saved("1", "elsewhere")})
+    executed = [event.data["nodes"] for event in again.events if event.kind == "execution_cached"]
+    assert "1" in executed[0], "ComfyUI did not run it again"
+    assert chunks(host, again.outputs["2"]["images"][0])["flux_nodes"] == facts
+
+
+def test_the_graph_that_asked_is_kept_with_what_it_generated(host: Comfyui) -> None:
+    with_workflow(host, {"1": imagine("a medlar"), "2": saved("1")})
+    (medlar,) = listed(host, "medlar")
+    assert medlar["workflow"] == "own"
+
+
+def test_a_past_generation_is_chosen_by_words_that_comfyui_has_never_seen(host: Comfyui, sandbox: Sandbox) -> None:
+    host.submit({"1": imagine("a walnut"), "2": saved("1")})
+    (walnut,) = listed(host, "walnut")
+    charges = sandbox.charges
+    load = node("FluxLoadGeneration", generation=f"{walnut['id']} a walnut")
+    outcome = host.submit({"1": load, "2": saved("1", "walnut")})
+    assert outcome.ended == "success", outcome.error
+    assert len(outcome.outputs["1"]["images"]) == 1
+    assert sandbox.charges == charges
+
+
+def test_the_faces_are_what_comfyui_makes_of_lists_and_choices(host: Comfyui) -> None:
+    info = host.object_info()
+    assert info["FluxPromptList"]["output_is_list"][0] is True
+    load = info["FluxLoadGeneration"]["input"]
+    kind, options = {**load.get("required", {}), **load.get("optional", {})}["generation"]
+    assert (kind, options["options"], options["remote"]["route"]) == ("COMBO", [], "/flux-nodes/recent")
+
+
+def test_without_a_key_the_error_leads_to_comfyuis_settings(comfyui: Comfyui) -> None:
+    outcome = comfyui.submit({"1": imagine("a key"), "2": saved("1")})
+    assert outcome.ended == "error"
+    assert "Settings → Flux Nodes" in outcome.error
+    assert "sandbox" in outcome.error
+    for words in ("login", "Payment Required", "Unauthorized"):
+        assert words not in outcome.error.replace("flux-nodes login", "")
+
+
+def test_starting_comfyui_loads_none_of_what_only_a_run_needs() -> None:
+    code = "import flux_nodes.comfy.extension, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=BOUND)
+    heavy = {"numpy", "PIL", "torch", "sqlalchemy", "httpx2", "pydantic", "starlette", "uvicorn"}
+    assert not heavy & set(run.stdout.split())

@@ -1,0 +1,177 @@
+"""Nodes beside each other in a genuine ComfyUI: what becomes of the rest when one fails, or when all are stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flux_nodes.sandbox import Fault, Sandbox, serving
+from tests.hosts.conversation import Event
+from tests.hosts.running import BOUND, Clock, Window, imagine, listed, node, saved, submitted, until, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeGuard
+
+    from tests.hosts.comfyui import Comfyui
+    from tests.hosts.conftest import StartComfyui
+    from tests.hosts.conversation import Preview
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
+    made = Sandbox(seconds=0.5, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def host(sandbox: Sandbox, start_comfyui: StartComfyui) -> Iterator[Comfyui]:
+    with serving(sandbox) as server:
+        yield start_comfyui({"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
+
+
+def test_an_interruption_is_felt_at_once_says_what_goes_on_and_nothing_is_paid_twice(
+    host: Comfyui, clock: Clock, sandbox: Sandbox
+) -> None:
+    graph = {"1": imagine("a slow river"), "2": saved("1"), "3": imagine("a slow brook"), "4": saved("3")}
+    window = Window(host, "another")
+    with host.connect() as conversation, clock.held():
+        id_ = conversation.queue(graph)
+        until(lambda: submitted(sandbox, "a slow river") and submitted(sandbox, "a slow brook"))
+        host.interrupt()
+        # Ends while the service's clock stands still: nobody waited for the pictures.
+        outcome = conversation.wait(id_, within=BOUND)
+    assert outcome.ended == "interrupted"
+    known = {each["id"] for each in listed(host, "slow")}
+    last = [words_of(outcome, "1")[-1], words_of(outcome, "3")[-1]]
+    assert all(words.startswith("Interrupted. g-") and "free" in words for words in last)
+    notice = window.hear("flux-nodes.notice")
+    window.close()
+    assert notice["severity"] == "info"
+    assert all(id_ in notice["detail"] for id_ in known), "one notice for all"
+    until(lambda: all(each["status"] == "stored" for each in listed(host, "slow")))
+    charges = sandbox.charges
+    again = host.submit(graph)
+    assert again.ended == "success", again.error
+    assert "reused, free" in words_of(again)[-1]
+    assert sandbox.charges == charges
+
+
+def test_a_graph_that_is_run_again_at_once_follows_what_the_interrupted_one_has_started(
+    host: Comfyui, clock: Clock, sandbox: Sandbox
+) -> None:
+    graph = {"1": imagine("a slow tide"), "2": saved("1")}
+    with host.connect() as conversation:
+        with clock.held():
+            first = conversation.queue(graph)
+            until(lambda: submitted(sandbox, "a slow tide"))
+            host.interrupt()
+            assert conversation.wait(first, within=BOUND).ended == "interrupted"
+            second = conversation.queue(graph)
+            words = (message.data["text"] for message in conversation.follow(second, within=BOUND) if _is_text(message))
+            assert any(text.endswith(" · 1 s") for text in words), "it waits for the same generation"
+        outcome = conversation.wait(second, within=BOUND)
+    assert outcome.ended == "success", outcome.error
+    assert "reused, free" in words_of(outcome)[-1]
+    assert submitted(sandbox, "a slow tide") == 1
+
+
+def _is_text(message: Event | Preview) -> TypeGuard[Event]:
+    return isinstance(message, Event) and message.kind == "text"
+
+
+def test_a_failure_waits_for_what_its_siblings_have_paid_for(host: Comfyui, clock: Clock, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="thorn"))
+    after = imagine("an afterthought", image_prompt=["2", 0])
+    graph = {"1": imagine("a thorn"), "2": imagine("a rose"), "3": saved("1"), "4": saved("2"), "5": after}
+    graph["6"] = saved("5")
+    with host.connect() as conversation:
+        failed = None
+        with clock.held():
+            id_ = conversation.queue(graph)
+            for message in conversation.follow(id_, within=BOUND):
+                if _is_text(message) and "failed after" in message.data["text"]:
+                    failed = message.data["node"]
+                    break
+            until(lambda: submitted(sandbox, "a rose"))
+        outcome = conversation.wait(id_, within=BOUND)
+    assert failed == "1", "it is told before the sibling ends"
+    assert outcome.ended == "error"
+    assert outcome.outputs["4"]["images"], "what the sibling brought was saved"
+    assert submitted(sandbox, "an afterthought") == 0, "nothing new is paid for"
+    (rose,) = listed(host, "rose")
+    assert rose["status"] == "stored"
+    charges = sandbox.charges
+    assert host.submit({"2": graph["2"], "4": saved("2", "again")}).ended == "success"
+    assert sandbox.charges == charges
+
+
+def test_one_of_a_list_that_fails_does_not_lose_the_rest(host: Comfyui, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="weed"))
+    graph = {"0": node("FluxPromptList", prompts="a weed\na tulip\na lily"), "1": imagine(["0", 0]), "2": saved("1")}
+    charges = sandbox.charges
+    assert host.submit(graph).ended == "error"
+    assert host.submit(graph).ended == "success"
+    assert sandbox.charges == charges + 3, "each of them was paid for once"
+
+
+def test_a_long_list_of_which_the_first_fails_before_the_last_has_begun_ends_all_the_same(comfyui: Comfyui) -> None:
+    prompts = "\n".join(f"flower {at}" for at in range(150))
+    graph = {"0": node("FluxPromptList", prompts=prompts), "1": imagine(["0", 0]), "2": saved("1")}
+    outcome = comfyui.submit(graph)
+    assert outcome.ended == "error"
+    assert "Settings → Flux Nodes" in outcome.error
+
+
+def test_a_foreign_node_that_fails_ends_the_prompt_and_the_generation_is_collected_all_the_same(
+    host: Comfyui, clock: Clock, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="account", kind="slow", seconds=2))
+    empty = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}}
+    blend = {"image1": ["4", 0], "image2": ["4", 0], "blend_factor": ["3", 0], "blend_mode": "normal"}
+    graph = {
+        "1": imagine("a lighthouse"),
+        "2": saved("1"),
+        "3": node("FluxAccount"),
+        "4": empty,
+        "5": {"class_type": "ImageBlend", "inputs": blend},
+        "6": saved("5", "../../outside"),  # which ComfyUI does not allow
+    }
+    with clock.held():
+        outcome = host.submit(graph)
+        assert outcome.ended == "error"
+        assert submitted(sandbox, "a lighthouse") == 1
+    until(lambda: [each["status"] for each in listed(host, "lighthouse")] == ["stored"])
+
+
+def test_all_nodes_that_can_send_have_sent_before_the_first_one_ends_and_are_asked_for_together(
+    host: Comfyui, clock: Clock, sandbox: Sandbox
+) -> None:
+    graph: dict[str, Any] = {}
+    for at in range(5):
+        graph[f"{at}"] = imagine(f"tower {at}", seed=at, model=["flux-schnell", "flux-pro"][at % 2])
+        graph[f"save {at}"] = saved(f"{at}")
+    seen = len(sandbox.requests)
+    with host.connect() as conversation:
+        with clock.held():
+            id_ = conversation.queue(graph)
+            until(lambda: any(len(ids) == 5 for ids in _asked_together(sandbox, seen)))
+        outcome = conversation.wait(id_, within=BOUND)
+    assert outcome.ended == "success", outcome.error
+    assert len(outcome.images) == 10
+    new = [request.path for request in sandbox.requests[seen:]]
+    assert new.count("/flux-imagine") == 5
+    assert new.count("/fetch") <= 2 * 5, "alone at the first and the last question only"
+    assert "HTTP Request" not in host.log.text(), "the console is ComfyUI's"
+
+
+def _asked_together(sandbox: Sandbox, since: int) -> list[list[str]]:
+    asked = [request.json for request in sandbox.requests[since:] if request.path == "/fetch-many"]
+    return [each["task_ids"] for each in asked]
