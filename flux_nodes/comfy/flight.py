@@ -69,10 +69,10 @@ class Flight:
         known = [await generations.get(id_) for id_ in self.line.ids]
         ids = [generation.id for generation in known if not generation.settled]
         if ids:
-            self.line.end(f"Interrupted. {keeper.left_in_words(ids)}")
+            self.line.end(f"Interrupted. {keeper.left_in_words(ids)}", trouble=True)
             keeper.leave(self.prompt_id, generations.settings, ids)
         else:
-            self.line.end("Interrupted. Nothing of it goes on.")
+            self.line.end("Interrupted. Nothing of it goes on.", trouble=True)
 
     async def _tick(self) -> None:
         """Show every second."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..nodes.words import in_words
+from ..nodes.words import in_words, summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +45,7 @@ class Board:
 
     def show(self) -> None:
         """Write the lines under the node, where they differ from what stands there."""
-        lines = [self._lines[at].words() for at in sorted(self._lines)]
-        if len(lines) > 1:
-            lines = [f"{at}. {words}" for at, words in enumerate(lines, 1)]
-        text = "\n".join(lines)
+        text = "\n".join(_told([self._lines[at] for at in sorted(self._lines)]))
         if text.strip() and text != self._shown:
             self._shown = text
             _send(text, self._node_id, self._window)
@@ -65,6 +62,8 @@ class Line:
     def __init__(self, board: Board) -> None:
         self.made: tuple[Generation, ...] = ()
         self.final = ""
+        self.trouble = False
+        self._took: float | None = None
         self._board = board
         self._since = monotonic()
         self._generations: dict[str, Generation] = {}
@@ -72,8 +71,13 @@ class Line:
 
     @property
     def seconds(self) -> float:
-        """How long it runs."""
-        return monotonic() - self._since
+        """How long it runs, or ran."""
+        return monotonic() - self._since if self._took is None else self._took
+
+    @property
+    def generations(self) -> tuple[Generation, ...]:
+        """The generations that it is about, as they were last seen."""
+        return self.made or tuple(self._generations.values())
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -101,9 +105,11 @@ class Line:
         """Bring what stands under the node up to date."""
         self._board.show()
 
-    def end(self, words: str) -> None:
-        """Show the last words of this run."""
+    def end(self, words: str, *, trouble: bool = False) -> None:
+        """Show the last words of this run; `trouble` is what a summary of many must not swallow."""
+        self._took = self.seconds
         self.final = words
+        self.trouble = trouble
         self.show()
 
     def succeed(self, text: str, generations: Sequence[Generation]) -> None:
@@ -118,7 +124,29 @@ class Line:
     def fail(self, error: BaseException) -> None:
         """Show that it failed, and why."""
         reason = " ".join(str(error).split()) or type(error).__name__
-        self.end(f"failed after {self.seconds:.1f} s · {reason[:_LONGEST]}{'…' if len(reason) > _LONGEST else ''}")
+        self.end(
+            f"failed after {self.seconds:.1f} s · {reason[:_LONGEST]}{'…' if len(reason) > _LONGEST else ''}",
+            trouble=True,
+        )
+
+
+def _told(lines: Sequence[Line]) -> list[str]:
+    """Say how the runs of a node stand: one by itself; many as one and what went wrong, for there is little room."""
+    if len(lines) == 1:
+        return [lines[0].words()]
+    made = [generation for line in lines for generation in line.generations]
+    troubles = [f"{at}. {line.final}" for at, line in enumerate(lines, 1) if line.trouble]
+    if not made:
+        return troubles or [f"{at}. {line.words()}" for at, line in enumerate(lines, 1)]
+    seconds = max(line.seconds for line in lines)
+    if troubles or not all(line.final for line in lines):
+        return [f"{in_words(made)} · {int(seconds)} s", *troubles]
+    return [f"stored in {seconds:.1f} s · {summary(made)}"] if _new(made) else [summary(made)]
+
+
+def _new(generations: Sequence[Generation]) -> bool:
+    """Tell whether all of them were made just now, and not found."""
+    return all(generation.status == "stored" and not generation.reused for generation in generations)
 
 
 def _share(generation: Generation) -> float:

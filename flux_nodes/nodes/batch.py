@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .face import Context
 
 
-async def batch(context: Context, generations: Sequence[Generation]) -> tuple[Array, str]:
+async def batch(context: Context, generations: Sequence[Generation], *, collected: bool = False) -> tuple[Array, str]:
     """Return the images of stored generations as one array [B, H, W, C], and what to say of them on the node.
 
     Images of another size than the first's are scaled and cropped to it, which is said. Raises StorageError and
@@ -30,4 +30,4 @@ async def batch(context: Context, generations: Sequence[Generation]) -> tuple[Ar
     rows, columns = images[0].shape[1:3]
     fitted = any(image.shape[1:3] != (rows, columns) for image in images)
     note = f" · in the first one's size, {columns}×{rows}" if fitted else ""
-    return await asyncio.to_thread(joined, images), summary(generations) + note
+    return await asyncio.to_thread(joined, images), summary(generations, collected=collected) + note

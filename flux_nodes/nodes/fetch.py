@@ -25,7 +25,7 @@ async def fetch(context: Context, *, task: str | None = None, generation_id: str
         async for moved in moves:
             yield moved
     found = together.all()
-    images, text = await batch(context, found)
+    images, text = await batch(context, found, collected=True)
     yield Result((images,), text=text, generations=found)
 
 

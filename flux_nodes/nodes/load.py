@@ -29,7 +29,7 @@ async def load_generation(
     (found,) = together.all()
     image = await context.generations.array(found)
     values = (image, found.id, found.prompt, found.seed or 0, found.model)
-    yield Result(values, text=summary([found]), generations=(found,))
+    yield Result(values, text=summary([found], collected=True), generations=(found,))
 
 
 def _chosen(generation: str, generation_id: str) -> str:

@@ -50,11 +50,15 @@ def _mean(percentages: Iterable[int | None]) -> str:
     return f"{round(sum(known) / len(known))} %" if known else ""
 
 
-def summary(generations: Sequence[Generation]) -> str:
-    """Say what came of stored generations: "flux-pro-1.1 1024×768 · 1 credit · g-xxx"."""
+def summary(generations: Sequence[Generation], *, collected: bool = False) -> str:
+    """Say what came of stored generations: "flux-pro-1.1 1024×768 · 1 credit · g-xxx".
+
+    What is merely `collected` costs nothing now, whatever was paid when it was started.
+    """
     count = f"{len(generations)} images · " if len(generations) > 1 else ""
     kinds = dict.fromkeys(f"{each.model} {each.width}×{each.height}" for each in generations)
-    return f"{count}{', '.join(kinds)} · {_cost(generations)}"
+    cost = f"collected, free · {_ids(generations)}" if collected else _cost(generations)
+    return f"{count}{', '.join(kinds)} · {cost}"
 
 
 def submitted(generations: Sequence[Generation]) -> str:
@@ -73,6 +77,10 @@ def _cost(generations: Sequence[Generation]) -> str:
     told = [
         f"{credits_:g} credit{'' if credits_ == 1 else 's'}" if paid else "",
         (_FREE if free == len(apart) else f"{free} {_FREE}") if free else "",
-        " ".join(generation.id for generation in apart),
+        _ids(generations),
     ]
     return " · ".join(words for words in told if words)
+
+
+def _ids(generations: Sequence[Generation]) -> str:
+    return " ".join(dict.fromkeys(generation.id for generation in generations))

@@ -24,7 +24,7 @@ async def test_a_past_generation_is_loaded_with_what_it_was_asked_for_with(
     assert np.array_equal(loaded.values[0], made.values[0])
     assert loaded.values[1:] == (past.id, "a field", 7, "flux-schnell")
     assert [generation.id for generation in loaded.generations] == [past.id]
-    assert loaded.text == f"flux-schnell 320×256 · 1 credit · {past.id}"
+    assert loaded.text == f"flux-schnell 320×256 · collected, free · {past.id}"
     assert sandbox.charges == 1
 
 

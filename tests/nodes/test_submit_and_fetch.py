@@ -35,7 +35,7 @@ async def test_several_that_were_submitted_come_as_one_task_and_are_fetched_as_a
     fetched = await result("FluxFetch", generations, task=task)
     assert fetched.values[0].shape == (3, 256, 320, 3)
     assert [generation.seed for generation in fetched.generations] == [7, 8, 9]
-    assert fetched.text.startswith("3 images · flux-schnell 320×256 · 3 credits · g-")
+    assert fetched.text.startswith("3 images · flux-schnell 320×256 · collected, free · g-")
     assert sandbox.charges == 3
 
 
