@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .checking import check, require
+    from .costing import Cost, cost
     from .events import Event, Failed, Files, Finished, NodeFailed, Progress, Saved, SavedFile, Started
     from .link import Link
     from .places import Folders
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .workflow import Workflow, WorkflowNode
 
 __all__ = [
+    "Cost",
     "Event",
     "Failed",
     "Files",
@@ -38,6 +40,7 @@ __all__ = [
     "Workflow",
     "WorkflowNode",
     "check",
+    "cost",
     "file_name",
     "picture",
     "read_workflow",
@@ -47,6 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cost": "costing",
     "Event": "events",
     "Failed": "events",
     "Files": "events",
@@ -63,6 +67,7 @@ _HOMES = {
     "Workflow": "workflow",
     "WorkflowNode": "workflow",
     "check": "checking",
+    "cost": "costing",
     "file_name": "provenance",
     "picture": "provenance",
     "read_workflow": "read",

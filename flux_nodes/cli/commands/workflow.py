@@ -170,8 +170,9 @@ def _would_run(workflow: Workflow, registry: Registry) -> list[WorkflowNode]:
 def _show_checked(
     workflow: Workflow, nodes: list[WorkflowNode], settings: tuple[Setting, ...], registry: Registry
 ) -> None:
-    paid = sum(registry[node.class_type].paid for node in nodes)
-    say(f"It can run. Nodes: {len(nodes)}. Generations that cost: {paid}.", to_stdout=True)
+    from ...graph import cost
+
+    say(f"It can run. Nodes: {len(nodes)}. Generations that cost: {cost(workflow, registry)}.", to_stdout=True)
     say("", to_stdout=True)
     write_rows(
         _NODES, [(node.id, node.title, node.class_type, "yes" * (registry[node.class_type].paid)) for node in nodes]
