@@ -63,7 +63,7 @@ def make_environment(venv: Path, python: Path) -> None:
 
 
 def install_hosts(_: Arguments) -> None:
-    """Install ComfyUI, Chromium and the MCP Inspector, unless they are there."""
+    """Install ComfyUI with two frontends, Chromium, the MCP Inspector and PostgreSQL, unless they are there."""
     _tool("-m", "tests.hosts.install")
 
 
