@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nodes import NODES
-from . import inscription, pixels, routes
+from . import inscription, pixels, routes, service
 from .execution import run
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ def node_class(node: Node) -> type:
     async def execute(cls: type, /, **values: Any) -> Any:
         return await run(node, values, cls)
 
-    def always_new(cls: type, /, **values: Any) -> float:
+    def fingerprint_inputs(cls: type, /, **values: Any) -> float | str:
         del cls, values
-        return float("nan")  # never equal to the last run's, so ComfyUI does not reuse its result
+        # NaN equals nothing: the result is never used again. The mark keeps it for as long as the service is the same.
+        return float("nan") if node.volatile else service.mark()
 
     members: dict[str, Any] = {"define_schema": classmethod(define_schema), "execute": classmethod(execute)}
-    if node.volatile:
-        members["fingerprint_inputs"] = classmethod(always_new)
+    if node.volatile or node.paid:
+        members["fingerprint_inputs"] = classmethod(fingerprint_inputs)
     recent = [item.name for item in node.inputs if item.recent]
     if recent:
         members["validate_inputs"] = classmethod(_taker(recent))

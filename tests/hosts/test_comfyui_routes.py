@@ -125,6 +125,25 @@ def test_with_the_sandbox_on_a_graph_needs_no_key_and_its_generation_is_listed_w
     assert {"FluxImagine", "SaveImage"} <= {node["type"] for node in drawing["nodes"]}
 
 
+def test_a_graph_that_ran_on_the_sandbox_is_not_done_once_the_switch_is_off(host: Comfyui) -> None:
+    graph = imagine(prompt="a harbour that was only pretended", seed=32)
+    send(host, "POST", "sandbox", {"on": True})
+    try:
+        ended = [host.submit(graph) for _ in range(2)]
+    finally:
+        send(host, "POST", "sandbox", {"on": False})
+    again = {event.data["node"] for event in ended[1].events if event.kind == "executing"}
+    assert [outcome.ended for outcome in ended] == ["success", "success"]
+    assert "1" not in again, "an unchanged graph keeps its result"
+
+    outcome = host.submit(graph)
+
+    assert outcome.ended == "error"
+    assert "Settings → Flux Nodes" in outcome.error
+    (found,) = ended[0].outputs["2"]["images"]
+    assert b"127.0.0.1" not in host.view(found), "no address gets into an image"
+
+
 def test_what_a_terminal_has_started_is_collected_and_the_windows_hear_of_it(
     sandboxed: Comfyui, terminal: Terminal
 ) -> None:
