@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
+from ..core.catalog import PARAMETERS
 from .link import Link
 from .values import NOT_GIVEN, initial
 from .widgets import has_control, ordered
@@ -30,6 +31,8 @@ _LEFT, _TOP, _ACROSS, _DOWN = 40, 60, 60, 60
 
 _WIDTH, _ROW, _WIDGET, _TEXT, _PICTURE = 400, 20, 24, 140, 300
 """How wide a node is, and how high: a row of sockets, a widget, a widget of several lines, a picture below them."""
+
+_PARAMETERS = {item.name: item for item in PARAMETERS}
 
 _OPTIONAL = 7
 """The shape of a socket that need not be linked (litegraph's RenderShape.HollowCircle)."""
@@ -114,19 +117,28 @@ def _places(
     below: dict[int, int] = defaultdict(lambda: _TOP)
     places = {}
     for id_, node in nodes.items():
-        column, height = depths[id_], _height(registry[node.class_type])
+        column, face = depths[id_], registry[node.class_type]
+        height = _height(node, face) + (_PICTURE if face.is_output and not face.paid else 0)
         places[id_] = {"pos": [_LEFT + column * (_WIDTH + _ACROSS), below[column]], "size": [_WIDTH, height]}
-        below[column] += height + _DOWN
+        # A node that generates grows by its picture once there is one.
+        below[column] += height + _DOWN + (_PICTURE if face.paid else 0)
     return places
 
 
-def _height(face: Node) -> int:
+def _height(node: WorkflowNode, face: Node) -> int:
     widgets = [item for item in face.inputs if item.is_widget]
     sockets = max(len(face.inputs) - len(widgets), len(face.outputs))
-    rows = sum(_TEXT if item.multiline else _WIDGET * (1 + has_control(item)) for item in widgets)
-    pictures = face.inputs if face.is_output else face.outputs if face.paid else ()
-    shows = any(item.type == "IMAGE" for item in pictures)
-    return _ROW * sockets + rows + _WIDGET + _PICTURE * shows
+    rows = sum(_TEXT if item.multiline else _WIDGET * (1 + has_control(item)) for item in _shown(widgets, node, face))
+    return _ROW * sockets + rows + _WIDGET
+
+
+def _shown(widgets: Sequence[Input], node: WorkflowNode, face: Node) -> Iterator[Input]:
+    """Yield the widgets that are seen: our web extension hides those that the chosen model does not take."""
+    model = node.inputs.get("model")
+    for item in widgets:
+        known = face.paid and item.name in _PARAMETERS and isinstance(model, str)
+        if not known or _PARAMETERS[item.name].taken_by(str(model)):
+            yield item
 
 
 def _node(node: WorkflowNode, face: Node, wires: Sequence[_Wire]) -> dict[str, Json]:
