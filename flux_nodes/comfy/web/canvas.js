@@ -12,7 +12,12 @@ function complain(key, error) {
 }
 
 function nameOf(generation) {
-  const words = generation.prompt.replace(/[^\p{L}\p{N}]+/gu, " ").trim().split(" ").slice(0, 5).join(" ");
+  const words = generation.prompt
+    .replace(/[^\p{L}\p{N}]+/gu, " ")
+    .trim()
+    .split(" ")
+    .slice(0, 5)
+    .join(" ");
   return `${words} ${generation.id}`.trim();
 }
 

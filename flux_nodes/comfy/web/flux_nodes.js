@@ -41,7 +41,7 @@ app.registerExtension({
     [known] = await Promise.all([catalog().catch(() => undefined), loadWords()]);
   },
 
-  beforeRegisterNodeDef(type, definition) {
+  beforeRegisterNodeDef(_type, definition) {
     ownTheList(definition);
   },
 

@@ -14,7 +14,8 @@ export const ENGLISH = Object.freeze({
   tabTooltip: "FLUX: recent generations",
   heading: "FLUX generations",
   sandbox: "Sandbox",
-  sandboxTooltip: "The sandbox answers instead of the service: pictures are pretended and nothing is paid. Switch it in Settings → Flux Nodes.",
+  sandboxTooltip:
+    "The sandbox answers instead of the service: pictures are pretended and nothing is paid. Switch it in Settings → Flux Nodes.",
   keyMissing: "No API key is set. Set one in Settings → Flux Nodes, or switch the sandbox on there.",
   openSettings: "Open settings",
   refresh: "Refresh",
@@ -68,7 +69,8 @@ export const ENGLISH = Object.freeze({
   keyFromEnvironment: "The key comes from the environment variable APIFRAME_API_KEY.",
   keyIsMissing: "No key is set.",
   keyEmpty: "Type or paste a key first.",
-  keyNote: "Sent once to this ComfyUI server. It is never shown again, and never in a workflow, an image or ComfyUI's own settings.",
+  keyNote:
+    "Sent once to this ComfyUI server. It is never shown again, and never in a workflow, an image or ComfyUI's own settings.",
   sandboxOn: "On: everything is answered by the sandbox, free and without a key.",
   sandboxOff: "Off: generations go to the service and cost credits.",
 });
