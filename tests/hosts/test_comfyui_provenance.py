@@ -131,7 +131,7 @@ def test_a_drawn_graph_is_saved_by_the_frontend_as_it_was_drawn(
         assert list(theirs["pos"]) == ours["pos"]
         assert list(theirs["size"]) == ours["size"]
         assert theirs["widgets_values"] == ours["widgets_values"]
-    assert "randomize" in drawn["nodes"][0]["widgets_values"]
+    assert "fixed" in drawn["nodes"][0]["widgets_values"]
 
 
 def by_id(drawing: dict[str, Any]) -> list[dict[str, Any]]:

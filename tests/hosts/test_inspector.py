@@ -47,7 +47,7 @@ def test_an_image_is_generated(inspector: Inspector, environment: dict[str, str]
 
     told = result["structuredContent"]
     assert json.loads(result["content"][0]["text"]) == told
-    assert hashlib.sha256(Path(told["file"]).read_bytes()).hexdigest() == told["sha256"]
+    assert hashlib.sha256(Path(told["original"]).read_bytes()).hexdigest() == told["sha256"]
     assert sandbox.charges == 1
 
 
