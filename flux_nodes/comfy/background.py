@@ -8,11 +8,15 @@ model computes, which holds up ComfyUI's loop, this one goes on.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import logging
 import threading
+from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
     from concurrent.futures import Future
 
 Answer = TypeVar("Answer")
@@ -20,6 +24,39 @@ Answer = TypeVar("Answer")
 _turn = threading.Lock()
 _loops: list[_Loop] = []
 """The loop that takes new work; none while there is nothing to do."""
+
+
+_LONGEST = 75.0
+"""The most seconds that ComfyUI's end waits for answers; longer than one request takes that is not sent again."""
+
+_told = threading.Condition()
+_unanswered: list[object] = []
+"""Requests that may be paid by now, and whose answers are not written down yet."""
+
+
+@contextmanager
+def heard_out() -> Iterator[None]:
+    """Keep the process from ending while this is done: Ctrl-C in ComfyUI must not lose what is paid."""
+    mark = object()
+    with _told:
+        _unanswered.append(mark)
+    try:
+        yield
+    finally:
+        with _told:
+            _unanswered.remove(mark)
+            _told.notify_all()
+
+
+@atexit.register
+def _hear_out() -> None:
+    """Wait for the answers that are due. Threads that are daemons still run while this does."""
+    with _told:
+        if _unanswered:
+            logging.getLogger(__name__).warning("Flux Nodes: waiting for the service to say what was paid …")
+        until = monotonic() + _LONGEST
+        while _unanswered and monotonic() < until:
+            _told.wait(1)  # on Windows a second Ctrl-C is only heard between two waits
 
 
 def start(work: Coroutine[Any, Any, Answer]) -> Future[Answer]:
@@ -30,7 +67,7 @@ def start(work: Coroutine[Any, Any, Answer]) -> Future[Answer]:
     with _turn:
         if not _loops:
             loop = _Loop()
-            # A daemon: what it does is in the journal, so ComfyUI may end at any time.
+            # A daemon: but for `heard_out`, what it does is in the journal, so ComfyUI may end at any time.
             threading.Thread(target=loop.run, name="flux-nodes", daemon=True).start()
             _loops.append(loop)
         return _loops[0].take(work)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import background, inscription, pixels
 from .flight import Flight
-from .guidance import guided
 from .prompts import LOOK, joined, raise_if_interrupted
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _FAREWELL = 0.5
 """The most seconds that an interrupted node takes to see what it leaves behind, and to say so."""
+
+
+_GLANCE = 0.02
+"""Seconds between two looks meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ async def run(node: Node, values: Mapping[str, Any], host_class: Any) -> Any:
         if failure is None:
             prompt.landed()
             return work.result()
-        error = guided(failure)
+        error = flight.guided(failure)
         flight.line.fail(error)
         await prompt.until_alone(place.node_id, error)
         raise error
@@ -86,7 +90,14 @@ async def _until_done(work: asyncio.Future[Any], flight: Flight, board: Board) -
     finally:
         if not work.done():
             work.cancel()
-            await asyncio.to_thread(flight.over.wait, _FAREWELL)
+            await _farewell(flight)
+
+
+async def _farewell(flight: Flight) -> None:
+    """Look out for the end of a flight. Not in threads: those are few, and all runs of a long list wait at once."""
+    until = monotonic() + _FAREWELL
+    while not flight.over.is_set() and monotonic() < until:  # noqa: ASYNC110 - another loop, in another thread, sets it
+        await asyncio.sleep(_GLANCE)
 
 
 async def _progress(board: Board) -> None:

@@ -11,8 +11,10 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nodes import NODES
+from ..nodes.fields import FRESH
 from . import inscription, pixels, routes, service
 from .execution import run
+from .prompts import foresee
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,17 +50,26 @@ def node_class(node: Node) -> type:
         return await run(node, values, cls)
 
     def fingerprint_inputs(cls: type, /, **values: Any) -> float | str:
-        del cls, values
-        # NaN equals nothing: the result is never used again. The mark keeps it for as long as the service is the same.
-        return float("nan") if node.volatile else service.mark()
+        del cls
+        foresee(repr(sorted(values.items())))
+        if node.volatile or _may_be_fresh(values):
+            return float("nan")  # which equals nothing: the result is never used again
+        return service.mark() if node.paid else ""  # for as long as the service is the same
 
-    members: dict[str, Any] = {"define_schema": classmethod(define_schema), "execute": classmethod(execute)}
-    if node.volatile or node.paid:
-        members["fingerprint_inputs"] = classmethod(fingerprint_inputs)
+    members: dict[str, Any] = {
+        "define_schema": classmethod(define_schema),
+        "execute": classmethod(execute),
+        "fingerprint_inputs": classmethod(fingerprint_inputs),
+    }
     recent = [item.name for item in node.inputs if item.recent]
     if recent:
         members["validate_inputs"] = classmethod(_taker(recent))
     return type(node.id, (io.ComfyNode,), members)
+
+
+def _may_be_fresh(values: Mapping[str, Any]) -> bool:
+    """Tell whether a run is to pay whatever is there; None stands for what a link brings, and then the core decides."""
+    return values.get(FRESH.name, False) is not False
 
 
 def _taker(names: Sequence[str]) -> Callable[..., bool]:

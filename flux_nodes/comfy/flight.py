@@ -9,7 +9,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ..nodes import Context, Result
+from ..nodes.fields import FRESH
 from . import keeper, service
+from .guidance import Run, guided
 from .telling import tell
 
 if TYPE_CHECKING:
@@ -31,6 +33,16 @@ class Flight:
     prompt_id: str
     line: Line
     over: Event = field(default_factory=Event)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether each run of it pays, whatever is there already."""
+        return self.node.paid and bool(self.values.get(FRESH.name))
+
+    def guided(self, error: BaseException) -> BaseException:
+        """Return the error to raise in ComfyUI when the run has ended with this one."""
+        run = Run(sends=self.node.paid, fresh=self.fresh, generations=self.line.generations)
+        return guided(error, run)
 
     async def run(self) -> Result:
         """Run the node to its result. Only in the background. Raises what the node raises."""
@@ -69,7 +81,8 @@ class Flight:
         known = [await generations.get(id_) for id_ in self.line.ids]
         ids = [generation.id for generation in known if not generation.settled]
         if ids:
-            self.line.end(f"Interrupted. {keeper.left_in_words(ids)}", trouble=True)
+            again = "" if self.fresh else " Or run the graph again."
+            self.line.end(f"Interrupted. {keeper.left_in_words(ids)}{again}", trouble=True)
             keeper.leave(self.prompt_id, generations.settings, ids)
         else:
             self.line.end("Interrupted. Nothing of it goes on.", trouble=True)

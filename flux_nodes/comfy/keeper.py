@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import FluxNodesError
 from . import background
+from .guidance import Run, guided
 from .telling import notice, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..core.generation import Generation
     from ..core.settings import Settings
 
 _TOGETHER = 0.5
@@ -36,12 +38,15 @@ async def _collect(settings: Settings, ids: tuple[str, ...]) -> None:
 
     new = [id_ for id_ in dict.fromkeys(ids) if id_ not in _following]
     _following.update(new)
+    seen: dict[str, Generation] = {}
     try:
         async with shared(settings) as generations, aclosing(generations.follow(*new)) as moves:
             async for moved in moves:
+                seen[moved.id] = moved
                 tell(moved)
     except FluxNodesError as error:
-        notice("warn", "Not all FLUX generations could be collected", str(error))
+        told = guided(error, Run(alone=True, generations=tuple(seen.values())))
+        notice("warn", "Not all FLUX generations could be collected", str(told))
     finally:
         _following.difference_update(new)
 
@@ -65,6 +70,6 @@ def left_in_words(ids: Sequence[str]) -> str:
     apart = list(dict.fromkeys(ids))
     those, are = ("goes on", "is") if len(apart) == 1 else ("go on", "are")
     return (
-        f"{' '.join(apart)} {those} at the service and {are} collected free: "
-        "run the graph again, or open the FLUX sidebar."
+        f"{' '.join(apart)} {those} at the service and {are} collected free: the FLUX sidebar has "
+        f"{'it' if len(apart) == 1 else 'them'} then."
     )

@@ -7,6 +7,7 @@ for, and what they bring is kept and goes on along their links. Nothing new is p
 from __future__ import annotations
 
 import asyncio
+from collections import ChainMap
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -32,13 +33,26 @@ class Prompt:
         self._failures: dict[str, BaseException] = {}
         self._risen: set[str] = set()
         self._boards: dict[str, Board] = {}
-        background.start(lasting.repeat_after(prompt_id, self._boards))
+        self._kept: dict[str, Board] = {}
+        self._asked: dict[str, str] = {}
+        background.start(lasting.repeat_after(prompt_id, ChainMap(self._boards, self._kept)))
 
     def board(self, node_id: str, window: str | None) -> Board:
-        """Return what stands under a node."""
+        """Return what stands under a node that runs."""
         if node_id not in self._boards:
-            self._boards[node_id] = Board(node_id, window)
+            self._boards[node_id] = made = Board(node_id, window)
+            _remember(node_id, self._asked.get(node_id, ""), made)
         return self._boards[node_id]
+
+    def foresee(self, node_id: str, window: str | None, asked: str) -> None:
+        """Keep what stands under a node until it runs; where ComfyUI still has its result, it does not run at all.
+
+        `asked` are the values that it is asked with.
+        """
+        self._asked[node_id] = asked
+        before = _last.get(node_id)
+        if before is not None and before[0] == asked and before[1].succeeded:
+            self._kept[node_id] = before[1].in_window(window)
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -72,17 +86,44 @@ class Prompt:
         self._risen.add(node_id)
 
 
-_prompts: dict[str, Prompt] = {}
+_MOST = 500
+"""Nodes whose last words are remembered."""
+
+_last: dict[str, tuple[str, Board]] = {}
+_prompts: dict[tuple[str, asyncio.AbstractEventLoop], Prompt] = {}
+"""By id and event loop: ComfyUI gives each prompt a loop of its own, while a script may use an id again."""
+
+
+def _remember(node_id: str, asked: str, board: Board) -> None:
+    _last.pop(node_id, None)
+    _last[node_id] = (asked, board)
+    if len(_last) > _MOST:
+        del _last[next(iter(_last))]
+
+
+def foresee(asked: str) -> None:
+    """Tell the running prompt of the node that ComfyUI looks at, to see whether it has its result already."""
+    from comfy_execution.utils import get_executing_context
+    from server import PromptServer
+
+    here = get_executing_context()
+    if here is not None:
+        _of_id(here.prompt_id).foresee(here.node_id, PromptServer.instance.client_id, asked)
+
+
+def _of_id(prompt_id: str) -> Prompt:
+    here = (prompt_id, asyncio.get_running_loop())
+    for old in [each for each, prompt in _prompts.items() if not prompt.runs and each != here]:
+        del _prompts[old]
+    if here not in _prompts:
+        _prompts[here] = Prompt(prompt_id)
+    return _prompts[here]
 
 
 @contextmanager
 def joined(prompt_id: str) -> Iterator[Prompt]:
     """Give the prompt of this id to one run of a node in it."""
-    for old in [prompt for prompt in _prompts.values() if not prompt.runs and prompt.id != prompt_id]:
-        del _prompts[old.id]
-    if prompt_id not in _prompts:
-        _prompts[prompt_id] = Prompt(prompt_id)
-    prompt = _prompts[prompt_id]
+    prompt = _of_id(prompt_id)
     prompt.runs += 1
     try:
         yield prompt

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..core.errors import FluxNodesError, NothingSent, OtherService, StorageError, UnknownGeneration
+from .guidance import Run, guided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +59,9 @@ def told(document: object, *, status: int = HTTPStatus.OK) -> Answer:
 
 
 def complaint(error: Refused | FluxNodesError | OSError) -> Answer:
-    """Answer with an error's own sentence."""
-    return told({"error": str(error)}, status=_status(error))
+    """Answer with an error's sentence, as it is told in ComfyUI."""
+    status = _status(error)
+    return told({"error": str(guided(error, Run(alone=True)))}, status=status)
 
 
 def _status(error: Exception) -> HTTPStatus:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ..core.generations import Generations
+from .background import heard_out
 from .telling import tell
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class _TellingGenerations(Generations):
             here.moved(intent)
         tell(intent)
         return intent
+
+    async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
+        """Do what `Generations.send` does, also while ComfyUI ends."""
+        with heard_out():
+            return await super().send(intent, request)
 
 
 class _Opening:

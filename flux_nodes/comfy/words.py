@@ -17,6 +17,11 @@ _LONGEST = 300
 
 _FREE = "reused, free"
 
+_PATIENCE = 4.0
+"""Seconds without an answer to what is sent, after which it is said."""
+
+_NO_ANSWER = "no answer from the service yet, it is tried for up to a minute"
+
 
 class Board:
     """The lines under one node of one prompt, as the window sees them that asked for it."""
@@ -43,6 +48,17 @@ class Board:
         self._lines[index].made = tuple(generations)
         return [generation for at in sorted(self._lines) for generation in self._lines[at].made]
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether all runs have ended well."""
+        return all(line.final and not line.trouble for line in list(self._lines.values()))
+
+    def in_window(self, window: str | None) -> Board:
+        """Return the same last words for another window."""
+        same = Board(self._node_id, window)
+        same._shown = self._shown
+        return same
+
     def show(self) -> None:
         """Write the lines under the node, where they differ from what stands there."""
         text = "\n".join(_told([self._lines[at] for at in sorted(self._lines)]))
@@ -68,6 +84,7 @@ class Line:
         self._since = monotonic()
         self._generations: dict[str, Generation] = {}
         self._waited = False
+        self._sending: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -87,6 +104,7 @@ class Line:
     def moved(self, generation: Generation) -> None:
         """Note that a generation has moved, and show it."""
         self._generations[generation.id] = generation
+        self._sending = self._sending or monotonic()
         self._waited = self._waited or not generation.settled
         self.show()
 
@@ -99,7 +117,13 @@ class Line:
         if self.final or not self._generations:
             return self.final
         passed = f" · {int(self.seconds)} s" if self.seconds >= 1 else ""
-        return in_words(list(self._generations.values())) + passed
+        slow = f" · {_NO_ANSWER}" if self._unanswered() else ""
+        return in_words(list(self._generations.values())) + slow + passed
+
+    def _unanswered(self) -> bool:
+        """Tell whether the service is silent for long about all that is sent to it."""
+        sending = all(generation.status == "intent" for generation in self._generations.values())
+        return sending and self._sending is not None and monotonic() - self._sending > _PATIENCE
 
     def show(self) -> None:
         """Bring what stands under the node up to date."""
@@ -122,12 +146,9 @@ class Line:
         return self.end(text)
 
     def fail(self, error: BaseException) -> None:
-        """Show that it failed, and why."""
+        """Show that it failed, and why: what matters first, for a frontend may show no more than two lines."""
         reason = " ".join(str(error).split()) or type(error).__name__
-        self.end(
-            f"failed after {self.seconds:.1f} s · {reason[:_LONGEST]}{'…' if len(reason) > _LONGEST else ''}",
-            trouble=True,
-        )
+        self.end(f"failed · {reason[:_LONGEST]}{'…' if len(reason) > _LONGEST else ''}", trouble=True)
 
 
 def _told(lines: Sequence[Line]) -> list[str]:

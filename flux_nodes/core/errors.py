@@ -11,15 +11,15 @@ FluxNodesError
 │   ├── BudgetReached           it would cost more than the day's budget leaves (.spent, .cost, .budget)
 │   ├── InvalidWorkflow         a saved workflow that cannot run (.faults, each with its node)
 │   ├── UnknownGeneration       no such generation in the journal
-│   └── OtherService            a generation of another service than the one that is set (.service)
-├── ServiceError                the service refused, or could not be reached
+│   └── OtherService            a generation of another service than the one that is set (.id, .service, .set_to)
+├── ServiceError                the service refused, or could not be reached (.unpaid)
 │   ├── ServiceRefused          it answered with an error status (.status, .messages)
 │   │   ├── KeyRefused          401
 │   │   └── TooManyRequests     429 (.retry_after)
 │   ├── ServiceUnreachable      no answer that could be used
 │   └── SubmitUnconfirmed       the answer to a submit was lost: it may have been charged (.generation_id)
 ├── GenerationFailed            the service gave the generation up (.generation_id, .task_id)
-├── PartlyFailed                of several asked for together some came to nothing (.errors, .stored)
+├── PartlyFailed                of several asked for together some came to nothing (.errors, .parts, .stored)
 ├── ImageUnavailable            generated and paid, but its image could not be had yet (.generation_id)
 ├── StillRunning                the deadline came first (.generation_ids); also a TimeoutError
 └── StorageError                the journal or the image store cannot be read or written
@@ -117,7 +117,7 @@ class OtherService(NothingSent):
     """A generation belongs to another service than the one that the settings lead to."""
 
     def __init__(self, id_: str, *, service: str, set_to: str) -> None:
-        self.service = service
+        self.id, self.service, self.set_to = id_, service, set_to
         way = "--sandbox" if service == "sandbox" else f"APIFRAME_BASE_URL={service}"
         super().__init__(
             f"Generation {id_} belongs to {service}, and the service that is set is {set_to}: asking there would "
@@ -126,7 +126,9 @@ class OtherService(NothingSent):
 
 
 class ServiceError(FluxNodesError):
-    """The service refused, or could not be reached."""
+    """The service refused, or could not be reached; `unpaid` where it is certain that this cost nothing."""
+
+    unpaid = False
 
 
 class ServiceRefused(ServiceError):
@@ -177,9 +179,13 @@ class GenerationFailed(FluxNodesError):
 
 
 class PartlyFailed(FluxNodesError):
-    """Of several generations asked for together some came to nothing: `errors`; `stored` are the ids of the others."""
+    """Of several generations asked for together some came to nothing: `errors`, in `parts` by what they are called.
+
+    `stored` are the ids of the others.
+    """
 
     def __init__(self, failures: Mapping[str, FluxNodesError], *, stored: Sequence[str]) -> None:
+        self.parts = dict(failures)
         self.errors = tuple(failures.values())
         self.stored = tuple(stored)
         lines = "\n".join(f"  - {part}: {error}" for part, error in failures.items())

@@ -127,8 +127,10 @@ class Generations:
         A generation that is `reused` is not to be sent. Raises BudgetReached, MissingKey, SubmitUnconfirmed,
         StorageError.
         """
-        kept = None if graph is None else json.dumps(graph, ensure_ascii=False, sort_keys=True).encode()
-        return await self._sender.intend(request, fresh=fresh, graph=kept)
+        # A browser that cuts a text inside an emoji leaves half a character in a note: no reason not to run the graph.
+        kept = None if graph is None else json.dumps(graph, ensure_ascii=False, sort_keys=True)
+        graph_file = None if kept is None else kept.encode(errors="surrogatepass")
+        return await self._sender.intend(request, fresh=fresh, graph=graph_file)
 
     async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
         """Do the second half of `start`: send what was written down. This is what costs."""

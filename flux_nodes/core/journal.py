@@ -20,7 +20,7 @@ from .database import Database, Taken
 from .errors import BudgetReached, UnknownGeneration
 from .generation import Generation, Status
 from .process import is_gone, this_process
-from .schema import GENERATIONS, prepare
+from .schema import GENERATIONS, is_ready, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,8 +105,12 @@ class Journal:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         try:
-            with self._database.writing(alone=True) as connection:
-                prepare(connection)
+            # A look is enough as a rule: whoever only reads must not wait for those who write.
+            with self._database.reading() as connection:
+                ready = is_ready(connection)
+            if not ready:
+                with self._database.writing(alone=True) as connection:
+                    prepare(connection)
         except BaseException:
             self._database.close()
             raise

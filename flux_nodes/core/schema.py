@@ -57,6 +57,11 @@ _BY_CLAIM = Index("generations_by_claim", GENERATIONS.c.claim, unique=True)
 _SCHEMA = Table("flux_nodes_schema", METADATA, Column("version", Integer, nullable=False))
 
 
+def is_ready(connection: Connection) -> bool:
+    """Tell whether the tables are those of this version: there is nothing to prepare."""
+    return _version(connection) == VERSION
+
+
 def prepare(connection: Connection) -> None:
     """Make the tables, or bring those of an older version up to this one, in the caller's transaction.
 

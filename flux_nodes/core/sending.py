@@ -11,7 +11,7 @@ from .catalog import model
 from .errors import FluxNodesError, NothingSent, OtherService, StorageError, SubmitUnconfirmed
 from .request import ImagineRequest
 from .store import GRAPH
-from .unbroken import blocking, to_the_end
+from .unbroken import blocking, surely, to_the_end
 from .webhook import address_for
 
 if TYPE_CHECKING:
@@ -133,14 +133,14 @@ class Sender:
                 f"{lost} `flux-nodes status {intent.id}` tells what can be done.", generation_id=intent.id
             )
             with suppress(StorageError):  # what happened to the money goes first; an intent left over is settled later
-                await blocking(self._journal.unconfirmed, intent.id, str(lost))
+                await surely(self._journal.unconfirmed, intent.id, str(lost))
             raise error from lost
         except FluxNodesError as error:
             with suppress(StorageError):
-                await blocking(self._journal.refused, intent.id, str(error))
+                await surely(self._journal.refused, intent.id, str(error))
             raise
         try:
-            return await blocking(self._journal.submitted, intent.id, task_id)
+            return await surely(self._journal.submitted, intent.id, task_id)
         except StorageError as error:
             # Paid for, and the journal is gone: the person is the last place to keep the id.
             raise StorageError(

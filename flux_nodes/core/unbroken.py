@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from anyio import CancelScope
@@ -39,3 +40,13 @@ async def to_the_end(work: Awaitable[Answer], *, stop: asyncio.Event | None = No
 async def blocking(function: Callable[Arguments, Answer], *args: Arguments.args, **options: Arguments.kwargs) -> Answer:
     """Call something that blocks (the journal, the store) off the event loop, to its end even when cancelled."""
     return await to_the_end(asyncio.to_thread(function, *args, **options))
+
+
+async def surely(function: Callable[Arguments, Answer], *args: Arguments.args, **options: Arguments.kwargs) -> Answer:
+    """Do what `blocking` does, also while the interpreter ends: it starts nothing in threads then."""
+    call = partial(function, *args, **options)
+    try:
+        work = asyncio.get_running_loop().run_in_executor(None, call)
+    except RuntimeError:
+        return call()
+    return await to_the_end(work)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NAMES = ("prompt", "workflow")
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TEXTS = frozenset({b"tEXt", b"comf", b"zTXt", b"iTXt"})
 _MOST_TEXT = 32 * 2**20
 """A compressed text may unpack to this much."""
 
@@ -34,11 +35,14 @@ def texts(data: bytes) -> dict[str, str]:
 
 
 def _png_texts(data: bytes) -> Iterator[tuple[str, str]]:
+    wanted = {name.encode() for name in NAMES}
     for kind, body in _chunks(data):
         name, _, rest = body.partition(b"\0")
-        text = _text(kind, rest)
-        if text is not None:
-            yield name.decode("latin-1"), _decoded(text)
+        if kind in _TEXTS and name in wanted:
+            wanted.remove(name)  # a small file can hold thousands that each unpack to the most
+            text = _text(kind, rest)
+            if text is not None:
+                yield name.decode(), _decoded(text)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -36,9 +36,10 @@ _MOST_AT_ONCE = 20
 async def run(workflow: Workflow, registry: Registry, context: Context) -> AsyncGenerator[Event, None]:
     """Run a workflow, and yield what happens.
 
-    When a node fails, those that already run go on to their end, for their work may be paid; nothing that costs is
-    started any more, and the others go on with what is there, so that it is saved. Then NodeFailed rises. Closing the
-    iterator, or cancelling who consumes it, cancels every node. Raises InvalidWorkflow before anything starts.
+    When a node fails, those that already run go on to their end, through all of their list: their work may be paid, and
+    one prompt that is refused says nothing of the next. No node that costs is started any more, and the others go on
+    with what is there, so that it is saved. Then NodeFailed rises. Closing the iterator, or cancelling who consumes it,
+    cancels every node. Raises InvalidWorkflow before anything starts.
 
     Nodes are lent the context with the graph that runs in it, as image files and generations keep it.
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .face import Context, Node, Output, Result, Step
 from .imagine import CATEGORY
+from .words import is_pretended, price
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 async def account(context: Context) -> AsyncGenerator[Step, None]:
     """Ask for the account's credits. Raises MissingKey and ServiceError."""
     found = await context.generations.account()
-    yield Result((found.credits,), text=f"{found.credits:g} credits · {found.plan}")
+    pretended = is_pretended(context.generations.settings.service_name)
+    of = "of the sandbox, pretended" if pretended else f"· {found.plan}"
+    yield Result((found.credits,), text=f"{price(found.credits)} {of}")
 
 
 ACCOUNT = Node(

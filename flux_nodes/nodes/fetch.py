@@ -49,7 +49,7 @@ FETCH = Node(
             type="STRING",
             label="Generation id",
             tooltip=(
-                "The id of a generation from any door, or several ids with spaces or commas between. Not needed when "
+                "The id of a generation from anywhere, or several ids with spaces or commas between. Not needed when "
                 "a task is linked."
             ),
             default="",

@@ -33,8 +33,8 @@ FRESH = Input(
     type="BOOLEAN",
     label="Pay again",
     tooltip=(
-        "Make and pay a new generation even where the same picture (all inputs the same, seed included) is stored or "
-        "under way already. Off, that one is given again, free."
+        "On, every run makes and pays a new image, even when nothing was changed. Off, an image that was made before "
+        "with the same inputs and seed is given again, free."
     ),
     default=False,
     optional=True,

@@ -28,7 +28,7 @@ _ID = Output(
     name="generation_id",
     type="STRING",
     label="Generation id",
-    tooltip="Names this generation in every door: the terminal, the assistant, FLUX Fetch. Of several, one id a line.",
+    tooltip="Names this generation everywhere: here, at the terminal, to the assistant. Of several, one id a line.",
 )
 _TASK = Output(name="task", type="FLUX_TASK", label="Task", tooltip="What was submitted, for FLUX Fetch to collect.")
 

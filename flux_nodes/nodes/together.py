@@ -11,6 +11,7 @@ from ..core.errors import (
     FluxNodesError,
     NothingSent,
     PartlyFailed,
+    ServiceError,
     ServiceRefused,
     ServiceUnreachable,
     StillRunning,
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from .face import Context
     from .parts import Part
 
-_UNPAID = (NothingSent, ServiceRefused, ServiceUnreachable)
+_NOT_ACCEPTED = (ServiceRefused, ServiceUnreachable)
+"""What `Generations.start` raises when the service did not take a request."""
+
+_UNPAID = (NothingSent, *_NOT_ACCEPTED)
 """Errors of which one tells all, where every part meets the same: none names what may be paid already."""
 
 
@@ -39,7 +43,10 @@ class _Member:
     def __str__(self) -> str:
         if self.last is None:
             return self.name
-        return f"{self.name} ({self.last.id})" if self.name else self.last.id
+        if not self.name:
+            return self.last.id
+        # An error that names it tells it well enough.
+        return self.name if self.last.id in str(self.error) else f"{self.name} ({self.last.id})"
 
 
 class Together:
@@ -63,6 +70,8 @@ class Together:
         try:
             started = await self._generations.start(part.request, fresh=fresh, graph=self._graph)
         except FluxNodesError as error:
+            if isinstance(error, _NOT_ACCEPTED):
+                error.unpaid = True
             return _Member(part.name, error=error)
         return _Member(part.name, started)
 
@@ -95,6 +104,8 @@ class Together:
                     yield last
             self._generations.require_image(last)
         except FluxNodesError as error:
+            if isinstance(error, ServiceError) and last.status == "refused":
+                error.unpaid = True
             for member in members:
                 member.error = error
 

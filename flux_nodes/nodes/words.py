@@ -20,6 +20,19 @@ _STATES: dict[Status, str] = {
     "unconfirmed": "unconfirmed",
 }
 _FREE = "reused, free"
+_PRETENDED = "sandbox, free"
+
+
+def price(credits_: float) -> str:
+    """Say how many credits: "1 credit"."""
+    return f"{credits_:g} credit{'' if credits_ == 1 else 's'}"
+
+
+def is_pretended(service: str) -> bool:
+    """Tell whether a service is the sandbox, whose credits are nobody's."""
+    from ..core.settings import PRETENDED  # where there is a generation, what this loads is loaded
+
+    return service == PRETENDED
 
 
 def in_words(generations: Sequence[Generation]) -> str:
@@ -53,7 +66,7 @@ def _mean(percentages: Iterable[int | None]) -> str:
 def summary(generations: Sequence[Generation], *, collected: bool = False) -> str:
     """Say what came of stored generations: "flux-pro-1.1 1024×768 · 1 credit · g-xxx".
 
-    What is merely `collected` costs nothing now, whatever was paid when it was started.
+    What the sandbox made is free. What is merely `collected` costs nothing now, whatever was paid when it was started.
     """
     count = f"{len(generations)} images · " if len(generations) > 1 else ""
     kinds = dict.fromkeys(f"{each.model} {each.width}×{each.height}" for each in generations)
@@ -71,11 +84,12 @@ def submitted(generations: Sequence[Generation]) -> str:
 def _cost(generations: Sequence[Generation]) -> str:
     """Say what generations cost, and name them; one that two parts share is one."""
     apart = {generation.id: generation for generation in generations}.values()
-    paid = [generation for generation in apart if not generation.reused]
-    credits_ = sum(generation.credits or 0 for generation in paid)
-    free = len(apart) - len(paid)
+    new = [generation for generation in apart if not generation.reused]
+    paid = [generation for generation in new if not is_pretended(generation.service)]
+    free = len(apart) - len(new)
     told = [
-        f"{credits_:g} credit{'' if credits_ == 1 else 's'}" if paid else "",
+        price(sum(generation.credits or 0 for generation in paid)) if paid else "",
+        _PRETENDED if len(paid) < len(new) else "",
         (_FREE if free == len(apart) else f"{free} {_FREE}") if free else "",
         _ids(generations),
     ]

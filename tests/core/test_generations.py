@@ -437,3 +437,9 @@ async def test_a_scope_that_is_cancelled_while_a_request_is_sent_does_not_lose_w
     assert scope.cancelled_caught
     (known,) = await generations.recent()
     assert (known.status, known.task_id) == ("submitted", sandbox.tasks[0].task_id)
+
+
+async def test_a_graph_with_half_a_character_in_a_note_is_kept_as_it_is(generations: Generations) -> None:
+    graph = {"workflow": {"nodes": [{"type": "Note", "widgets_values": ["cut inside \ud83d"]}]}}
+    started = await generations.start(field(), graph=graph)
+    assert await generations.graph(started) == graph

@@ -238,6 +238,16 @@ def test_a_journal_that_another_program_holds_is_waited_for(file: Path, journal:
     holder.close()
 
 
+def test_a_journal_that_another_program_holds_is_opened_and_read_at_once(file: Path, journal: Journal) -> None:
+    known = journal.intend(intent())
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    reader = Journal(f"sqlite:///{file}?timeout=0")
+    assert [each.id for each in reader.recent()] == [known.id]
+    reader.close()
+    holder.close()
+
+
 def test_a_journal_that_cannot_be_written_says_so(file: Path, journal: Journal) -> None:
     journal.close()
     run_sql(file, "PRAGMA journal_mode=DELETE")

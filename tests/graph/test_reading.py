@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 from flux_nodes.core.errors import InvalidWorkflow
 from flux_nodes.core.images import encode
-from flux_nodes.graph import Link, Registry, read_workflow
+from flux_nodes.graph import Link, Registry, embedded, read_workflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,3 +221,11 @@ def test_no_drawing_ends_in_anything_but_a_workflow_or_a_refusal(
     except InvalidWorkflow:
         return
     json.dumps(workflow.to_api())
+
+
+def test_a_small_image_whose_texts_unpack_to_very_much_is_read_no_further_than_it_must() -> None:
+    body = b"prompt\0\0" + zlib.compress(b"\0" * (32 * 2**20), 9)
+    chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + bytes(4)
+    begun = process_time()
+    embedded.texts(b"\x89PNG\r\n\x1a\n" + chunk * 40)
+    assert process_time() - begun < 1.5

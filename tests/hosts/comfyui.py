@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -150,6 +151,11 @@ class Comfyui:
         """Tell how long the process has worked so far, which depends less than the clock on what else runs here."""
         spent = psutil.Process(self._process.pid).cpu_times()
         return float(spent.user + spent.system)
+
+    def press_ctrl_c(self, *, within: float) -> None:
+        """End it as a person does, and wait until it has ended."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(within)
 
     def stop(self) -> None:
         """End the process."""

@@ -114,9 +114,9 @@ class Conversation:
     ) -> None:
         self._socket.close()
 
-    def queue(self, prompt: Mapping[str, Any]) -> str:
-        """Hand over a prompt in API format and give its id. Raises PromptRefusedError."""
-        status, body = self._ask("POST", "/prompt", {"prompt": prompt, "client_id": self._client_id})
+    def queue(self, prompt: Mapping[str, Any], **more: object) -> str:
+        """Hand over a prompt in API format, with `more` beside it, and give its id. Raises PromptRefusedError."""
+        status, body = self._ask("POST", "/prompt", {"prompt": prompt, "client_id": self._client_id, **more})
         answer = json.loads(body)
         if status != http.client.OK:
             raise PromptRefusedError(status, answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -135,13 +136,72 @@ def test_a_part_that_fails_is_named_and_the_others_are_kept(host: Comfyui, sandb
     graph = {"1": imagine("a sick duck", count=3, seed=60), "2": saved("1")}
     outcome = host.submit(graph)
     assert outcome.ended == "error"
+    assert outcome.error.startswith("1 of 3 failed · seed 6")
     assert "Moderated" in outcome.error
-    assert "failed after" in words_of(outcome)[-1]
+    assert "Moderated" in words_of(outcome)[-1]
     assert sorted(each["status"] for each in listed(host, "sick")) == ["failed", "stored", "stored"]
     charges = sandbox.charges
     again = host.submit(graph)
     assert again.ended == "success", again.error
     assert sandbox.charges == charges + 1
+
+
+def test_a_failure_at_the_service_says_what_it_may_have_cost_and_another_run_pays_again_as_it_says(
+    host: Comfyui, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="fail", match="a lewd duck", times=1))
+    graph = {"1": imagine("a lewd duck"), "2": saved("1")}
+    charges = sandbox.charges
+    outcome = host.submit(graph)
+    assert outcome.error.startswith('The service says "Request Moderated')
+    assert "may have cost 1 credit" in outcome.error
+    assert "pays again: change the prompt" in outcome.error
+    assert "may have cost 1 credit" in words_of(outcome)[-1]
+    again = host.submit(graph)
+    assert again.ended == "success", again.error
+    assert sandbox.charges == charges + 2
+
+
+def test_what_the_service_does_not_take_was_not_paid_and_nothing_is_said_for_a_terminal(
+    host: Comfyui, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="weasel"))
+    outcome = host.submit({"1": imagine("a weasel"), "2": saved("1")})
+    assert outcome.error.startswith('The service refused it (400): "no". Nothing was paid.')
+    unknown = host.submit({"1": node("FluxFetch", generation_id="g-nobody"), "2": saved("1")})
+    assert "sidebar" in unknown.error
+    assert "flux-nodes list" not in unknown.error
+
+
+def test_while_pay_again_is_on_every_run_of_an_unchanged_graph_makes_and_pays_a_new_one(
+    host: Comfyui, sandbox: Sandbox
+) -> None:
+    graph = {"1": imagine("a fresh fig", fresh=True), "2": saved("1")}
+    for _ in range(2):
+        outcome = host.submit(graph)
+        assert outcome.ended == "success", outcome.error
+        assert "reused" not in words_of(outcome)[-1]
+    assert submitted(sandbox, "a fresh fig") == 2
+    assert len(listed(host, "fig")) == 2
+    off = {"1": imagine("a fresh fig", fresh=False), "2": saved("1")}
+    assert "reused, free" in words_of(host.submit(off))[-1]
+    assert submitted(sandbox, "a fresh fig") == 2
+
+
+def test_a_service_that_does_not_answer_is_said_to_be_silent_long_before_it_is_given_up(
+    start_comfyui: StartComfyui,
+) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and never listens
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        host = start_comfyui({"APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": "sandbox"})
+        with host.connect() as conversation:
+            id_ = conversation.queue({"1": imagine("a mute swan"), "2": saved("1")})
+            for message in conversation.follow(id_, within=BOUND):
+                if isinstance(message, Event) and message.kind == "text" and "no answer" in message.data["text"]:
+                    host.interrupt()
+    (swan,) = listed(host, "swan")
+    assert swan["status"] == "refused"
 
 
 def test_a_saved_file_tells_its_generations_also_when_comfyui_had_the_image_already(host: Comfyui) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,6 +53,7 @@ def test_an_interruption_is_felt_at_once_says_what_goes_on_and_nothing_is_paid_t
     known = {each["id"] for each in listed(host, "slow")}
     last = [words_of(outcome, "1")[-1], words_of(outcome, "3")[-1]]
     assert all(words.startswith("Interrupted. g-") and "free" in words for words in last)
+    assert all("run the graph again" in words for words in last)
     notice = window.hear("flux-nodes.notice")
     window.close()
     assert notice["severity"] == "info"
@@ -62,6 +64,21 @@ def test_an_interruption_is_felt_at_once_says_what_goes_on_and_nothing_is_paid_t
     assert again.ended == "success", again.error
     assert "reused, free" in words_of(again)[-1]
     assert sandbox.charges == charges
+
+
+def test_an_interrupted_run_that_pays_again_is_collected_and_not_advised_to_run_again(
+    host: Comfyui, clock: Clock, sandbox: Sandbox
+) -> None:
+    graph = {"1": imagine("a fresh spring", fresh=True), "2": saved("1")}
+    with host.connect() as conversation, clock.held():
+        id_ = conversation.queue(graph)
+        until(lambda: submitted(sandbox, "a fresh spring"))
+        host.interrupt()
+        outcome = conversation.wait(id_, within=BOUND)
+    last = words_of(outcome)[-1]
+    assert "collected free" in last
+    assert "run the graph again" not in last
+    until(lambda: [each["status"] for each in listed(host, "spring")] == ["stored"])
 
 
 def test_a_graph_that_is_run_again_at_once_follows_what_the_interrupted_one_has_started(
@@ -97,7 +114,7 @@ def test_a_failure_waits_for_what_its_siblings_have_paid_for(host: Comfyui, cloc
         with clock.held():
             id_ = conversation.queue(graph)
             for message in conversation.follow(id_, within=BOUND):
-                if _is_text(message) and "failed after" in message.data["text"]:
+                if _is_text(message) and "failed · " in message.data["text"]:
                     failed = message.data["node"]
                     break
             until(lambda: submitted(sandbox, "a rose"))
@@ -170,6 +187,33 @@ def test_all_nodes_that_can_send_have_sent_before_the_first_one_ends_and_are_ask
     assert new.count("/flux-imagine") == 5
     assert new.count("/fetch") <= 2 * 5, "alone at the first and the last question only"
     assert "HTTP Request" not in host.log.text(), "the console is ComfyUI's"
+
+
+def test_a_script_that_uses_an_id_of_a_prompt_again_is_not_held_up_by_what_failed_before(
+    host: Comfyui, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="nettle"))
+    with host.connect() as conversation:
+        first = conversation.queue({"1": imagine("a nettle"), "2": saved("1")}, prompt_id="mine")
+        assert conversation.wait(first, within=BOUND).ended == "error"
+        second = conversation.queue({"3": imagine("a fern"), "4": saved("3")}, prompt_id="mine")
+        outcome = conversation.wait(second, within=BOUND)
+    assert outcome.ended == "success", outcome.error
+
+
+def test_a_long_list_that_is_being_sent_is_stopped_as_quickly_as_one(host: Comfyui, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="slow", seconds=30, times=None, match="pebble"))
+    prompts = "\n".join(f"pebble {at}" for at in range(90))
+    graph = {"0": node("FluxPromptList", prompts=prompts), "1": imagine(["0", 0]), "2": saved("1")}
+    seen = len(sandbox.requests)
+    with host.connect() as conversation:
+        id_ = conversation.queue(graph)
+        until(lambda: [request.path for request in sandbox.requests[seen:]].count("/flux-imagine") > 60)
+        begun = monotonic()
+        host.interrupt()
+        outcome = conversation.wait(id_, within=BOUND)
+    assert outcome.ended == "interrupted"
+    assert monotonic() - begun < 4
 
 
 def _asked_together(sandbox: Sandbox, since: int) -> list[list[str]]:

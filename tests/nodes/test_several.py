@@ -10,7 +10,14 @@ import anyio
 import numpy as np
 import pytest
 
-from flux_nodes.core.errors import GenerationFailed, InvalidRequest, KeyRefused, PartlyFailed, StillRunning
+from flux_nodes.core.errors import (
+    GenerationFailed,
+    InvalidRequest,
+    KeyRefused,
+    PartlyFailed,
+    ServiceError,
+    StillRunning,
+)
 from flux_nodes.core.generations import Generations
 from flux_nodes.nodes import Context
 from flux_nodes.sandbox import Fault
@@ -116,7 +123,8 @@ async def test_one_that_is_moderated_does_not_lose_the_others_and_only_it_is_pai
     (error,) = failed.value.errors
     assert isinstance(error, GenerationFailed)
     lost = await generations.get(error.generation_id)
-    assert f"seed {lost.seed} ({lost.id})" in str(failed.value)
+    assert f"seed {lost.seed}: " in str(failed.value)
+    assert str(failed.value).count(lost.id) == 1
     kept = [await generations.get(id_) for id_ in failed.value.stored]
     assert [generation.status for generation in kept] == ["stored", "stored"]
     assert all(generation.id in str(failed.value) for generation in kept)
@@ -139,6 +147,7 @@ async def test_submit_names_what_was_accepted_where_some_was_not(generations: Ge
     sandbox.inject(Fault(where="submit", kind="refuse", status=400))
     with pytest.raises(PartlyFailed) as failed:
         await result("FluxSubmit", generations, **SMALL, count=3)
+    assert [error.unpaid for error in failed.value.errors if isinstance(error, ServiceError)] == [True]
     accepted = {generation.id for generation in await generations.unfinished()}
     assert accepted == set(failed.value.stored)
     assert len(accepted) == 2
@@ -158,8 +167,9 @@ async def test_parts_that_may_be_paid_are_all_named_when_every_answer_is_lost(
 
 async def test_a_refusal_of_every_part_is_said_once(generations: Generations, sandbox: Sandbox) -> None:
     sandbox.inject(Fault(where="submit", kind="refuse", status=401, times=None))
-    with pytest.raises(KeyRefused):
+    with pytest.raises(KeyRefused) as refused:
         await result("FluxImagine", generations, **SMALL, count=3)
+    assert refused.value.unpaid
 
 
 async def test_a_budget_that_ends_midway_keeps_what_it_paid_for(settings: Settings, sandbox: Sandbox) -> None:

@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from flux_nodes.core.errors import InvalidRequest, PartlyFailed, UnknownGeneration
+from flux_nodes.core.errors import (
+    InvalidRequest,
+    KeyRefused,
+    PartlyFailed,
+    ServiceError,
+    ServiceRefused,
+    UnknownGeneration,
+)
+from flux_nodes.core.generations import Generations
 from flux_nodes.sandbox import Fault
 from tests.nodes.playing import SMALL, played, result
 
 if TYPE_CHECKING:
-    from flux_nodes.core import Generations
+    from flux_nodes.core import Settings
     from flux_nodes.sandbox import Sandbox
 
 
@@ -78,3 +86,32 @@ async def test_fetch_says_what_is_missing_or_unknown(generations: Generations) -
 async def test_account_tells_the_credits_that_are_left(generations: Generations) -> None:
     await result("FluxSubmit", generations, **SMALL)
     assert (await result("FluxAccount", generations)).values == (999.0,)
+
+
+async def test_credits_of_the_sandbox_are_said_to_be_pretended(settings: Settings) -> None:
+    async with Generations.open(settings.pretended(settings.base_url), door="test") as pretending:
+        assert "pretended" in (await result("FluxAccount", pretending)).text
+        made = await result("FluxImagine", pretending, **SMALL)
+    assert "sandbox, free" in made.text
+    assert "credit" not in made.text
+
+
+async def test_a_key_that_is_refused_while_it_waits_does_not_say_that_nothing_was_paid(
+    generations: Generations, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="fetch", kind="refuse", status=401, times=None))
+    with pytest.raises(KeyRefused) as refused:
+        await result("FluxImagine", generations, **SMALL)
+    assert not refused.value.unpaid
+
+
+async def test_what_was_never_accepted_is_said_to_be_unpaid_when_it_is_fetched(
+    generations: Generations, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400))
+    with pytest.raises(ServiceRefused):
+        await result("FluxImagine", generations, **SMALL)
+    (refused,) = await generations.recent()
+    with pytest.raises(ServiceError, match="never accepted") as told:
+        await result("FluxFetch", generations, generation_id=refused.id)
+    assert told.value.unpaid

@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ONE = Generation(
     id="g-a",
     door="test",
-    service="sandbox",
+    service="https://api.apiframe.pro",
     fingerprint="",
     request={"model": "flux-pro-1.1", "prompt": "a field"},
     status="stored",
@@ -84,6 +84,8 @@ def named(*ids: str, **more: Any) -> list[Generation]:
             "2 images · flux-pro-1.1 1024×768, flux-pro-1.1 512×768 · 1 credit · 1 reused, free · g-a g-b",
         ),
         (named("g-a", "g-a"), "2 images · flux-pro-1.1 1024×768 · 1 credit · g-a"),
+        (named("g-a", service="sandbox"), "flux-pro-1.1 1024×768 · sandbox, free · g-a"),
+        (named("g-a", service="sandbox", reused=True), "flux-pro-1.1 1024×768 · reused, free · g-a"),
     ],
 )
 def test_what_came_of_them_is_told_with_its_price_and_ids(generations: list[Generation], words: str) -> None:
