@@ -73,6 +73,16 @@ def start(work: Coroutine[Any, Any, Answer]) -> Future[Answer]:
         return _loops[0].take(work)
 
 
+def leave(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in the background, and look after it no more; an error that is nobody's to catch is logged."""
+    start(work).add_done_callback(_log)
+
+
+def _log(done: Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        logging.getLogger(__name__).error("Flux Nodes: what was done in the background has failed.", exc_info=error)
+
+
 class _Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

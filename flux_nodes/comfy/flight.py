@@ -62,8 +62,9 @@ class Flight:
         async with shared(settings) as generations:
             try:
                 return await self._steps(generations)
-            except asyncio.CancelledError:
-                await self._leave(generations)
+            except BaseException as error:
+                # Whatever ended it, what the service still makes is paid.
+                await self._leave(generations, interrupted=isinstance(error, asyncio.CancelledError))
                 raise
 
     async def _steps(self, generations: Generations) -> Result:
@@ -76,11 +77,13 @@ class Flight:
                 tell(step)
         raise RuntimeError(f"{self.node.id} ended without a result")
 
-    async def _leave(self, generations: Generations) -> None:
+    async def _leave(self, generations: Generations, *, interrupted: bool) -> None:
         """Hand on what goes on at the service. What was not sent yet is not sent any more."""
         known = [await generations.get(id_) for id_ in self.line.ids]
         ids = [generation.id for generation in known if not generation.settled]
-        if ids:
+        if not interrupted:
+            keeper.collect(generations.settings, ids)
+        elif ids:
             again = "" if self.fresh else " Or run the graph again."
             self.line.end(f"Interrupted. {keeper.left_in_words(ids)}{again}", trouble=True)
             keeper.leave(self.prompt_id, generations.settings, ids)

@@ -30,7 +30,7 @@ def collect(settings: Settings, ids: Sequence[str]) -> None:
     Callable from any thread. What cannot be collected becomes a notice.
     """
     if ids:
-        background.start(_collect(settings, tuple(ids)))
+        background.leave(_collect(settings, tuple(ids)))
 
 
 async def _collect(settings: Settings, ids: tuple[str, ...]) -> None:
@@ -55,7 +55,7 @@ def leave(prompt_id: str, settings: Settings, ids: Sequence[str]) -> None:
     """Collect what a stopped node of a prompt has left behind, and tell the person so. Only in the background."""
     if prompt_id not in _leaving:
         _leaving[prompt_id] = []
-        background.start(_tell_left(prompt_id))
+        background.leave(_tell_left(prompt_id))
     _leaving[prompt_id] += ids
     collect(settings, ids)
 

@@ -35,7 +35,7 @@ class Prompt:
         self._boards: dict[str, Board] = {}
         self._kept: dict[str, Board] = {}
         self._asked: dict[str, str] = {}
-        background.start(lasting.repeat_after(prompt_id, ChainMap(self._boards, self._kept)))
+        background.leave(lasting.repeat_after(prompt_id, ChainMap(self._boards, self._kept)))
 
     def board(self, node_id: str, window: str | None) -> Board:
         """Return what stands under a node that runs."""

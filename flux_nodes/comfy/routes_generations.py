@@ -13,35 +13,45 @@ from .routes_opening import opened
 from .telling import describe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from ..core.generation import Generation
+    from ..core.generation import Generation, Status
     from ..core.generations import Generations
     from ..core.settings import Settings
 
 MOST = 200
 """The most generations of one list."""
 
+_SHOWN: Mapping[str, Sequence[Status]] = {
+    "all": (),
+    "images": ("stored",),
+    "unfinished": ("intent", "submitted", "running", "finished"),
+    "failed": ("failed", "refused", "unconfirmed"),
+}
 _MOST_RECENT = 100
 _MOST_WORDS = 200
-_LONGEST_LINE = 60
+_LONGEST_PROMPT = 40
 _FOR_EVER = "private, max-age=31536000, immutable"
 
 
 async def recent(asked: Asked) -> Answer:
-    """GET: tell the newest stored generations of the service in use, each as its id and its prompt on one line."""
+    """GET: tell the newest stored generations of the service in use, each on one line that begins with its id."""
     del asked
     settings = await service.settings_to_look()
     async with opened(settings) as generations:
         found = await generations.recent(most=_MOST_RECENT, statuses=["stored"], service=settings.service_name)
-    return told([f"{generation.id} {_line(generation.prompt)}".rstrip() for generation in found])
+    return told([_line(generation) for generation in found])
 
 
 async def listed(asked: Asked) -> Answer:
-    """GET ?words=…&most=50: tell the newest generations of every door that have all the words, and whether more do."""
+    """GET ?words=…&most=50&show=all: tell the newest generations of every door that have all the words.
+
+    Only those to `show` (_SHOWN); `more` says whether there are more of them.
+    """
     words, most = asked.query.get("words", "")[:_MOST_WORDS], _most(asked.query.get("most", "50"))
+    statuses = _shown(asked.query.get("show", "all"))
     async with opened(await service.settings_to_look()) as generations:
-        found = await generations.recent(most=most + 1, words=words)
+        found = await generations.recent(most=most + 1, statuses=statuses, words=words)
     return told({"generations": [describe(each) for each in found[:most]], "more": len(found) > most})
 
 
@@ -135,7 +145,7 @@ def _require_own(generation: Generation, service_in_use: str) -> None:
 def _ids(value: object) -> list[str] | None:
     if value is None:
         return None
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if isinstance(value, list) and all(isinstance(item, str) and item.isascii() for item in value):
         return [str(item) for item in value]
     raise Refused(HTTPStatus.BAD_REQUEST, 'The body must be {} or {"ids": ["g-…", …]}.')
 
@@ -144,6 +154,12 @@ def _most(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST:
         return int(text)
     raise Refused(HTTPStatus.BAD_REQUEST, f"most is {text[:20]!r}; a whole number from 1 to {MOST} is allowed.")
+
+
+def _shown(kind: str) -> Sequence[Status]:
+    if kind in _SHOWN:
+        return _SHOWN[kind]
+    raise Refused(HTTPStatus.BAD_REQUEST, f"show is {kind[:20]!r}; allowed are {', '.join(_SHOWN)}.")
 
 
 @asynccontextmanager
@@ -163,6 +179,12 @@ async def _pictured(asked: Asked) -> AsyncIterator[tuple[Generations, Generation
         yield generations, generation
 
 
-def _line(prompt: str) -> str:
-    line = " ".join(prompt.split())
-    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1].rstrip() + "…"
+def _line(generation: Generation) -> str:
+    """Tell a generation from its like. It is saved in graphs: nothing in it changes with time."""
+    words = " ".join(generation.prompt.split())
+    if len(words) > _LONGEST_PROMPT:
+        words = words[: _LONGEST_PROMPT - 1].rstrip() + "…"
+    seed = "" if generation.seed is None else f"seed {generation.seed}"
+    moment = f"{generation.created_at.astimezone():%Y-%m-%d %H:%M}"
+    facts = " · ".join(fact for fact in (words, generation.model, seed, moment) if fact)
+    return f"{generation.id} {facts}"

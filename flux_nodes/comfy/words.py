@@ -179,4 +179,5 @@ def _share(generation: Generation) -> float:
 def _send(text: str, node_id: str, window: str | None) -> None:
     from server import PromptServer
 
-    PromptServer.instance.send_progress_text(text, node_id, window)
+    # The frontend of ComfyUI 0.3.75 takes it for markup, and an error's words may be a service's.
+    PromptServer.instance.send_progress_text(text.replace("<", "‹"), node_id, window)

@@ -71,7 +71,12 @@ LOAD_GENERATION = Node(
     ),
     outputs=(
         Output(name="image", type="IMAGE", label="Image", tooltip="The image of this generation."),
-        Output(name="id", type="STRING", label="Generation id", tooltip="Names this generation everywhere: here, at the terminal, to the assistant."),
+        Output(
+            name="id",
+            type="STRING",
+            label="Generation id",
+            tooltip="Names this generation everywhere: here, at the terminal, to the assistant.",
+        ),
         Output(name="prompt", type="STRING", label="Prompt", tooltip="The prompt that it was made with."),
         Output(
             name="seed",

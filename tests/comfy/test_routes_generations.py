@@ -13,6 +13,7 @@ from flux_nodes.comfy.telling import describe, notice, tell
 from flux_nodes.comfy.thumbnails import LONGEST
 from flux_nodes.core import Generations, ImagineRequest, Settings
 from flux_nodes.core.catalog import MODELS
+from flux_nodes.core.errors import ServiceRefused
 from flux_nodes.nodes import NODES
 from flux_nodes.sandbox import Fault
 from tests.comfy.asking import ask, told
@@ -107,13 +108,24 @@ async def test_a_number_of_rows_that_is_none_is_refused(most: str) -> None:
     assert "200" in (await told("GET", f"/flux-nodes/generations?most={most or '%20'}", status=400))["error"]
 
 
+async def test_only_those_of_one_kind_are_told(sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400, match="thistle"))
+    done, open_ = await stored("done"), await started("open")
+    with pytest.raises(ServiceRefused):
+        await started("a thistle")
+    kinds = {kind: (await listed(f"?show={kind}"))["generations"] for kind in ("all", "images", "unfinished", "failed")}
+    assert [found["id"] for found in kinds["images"]] == [done.id]
+    assert [found["id"] for found in kinds["unfinished"]] == [open_.id]
+    assert [found["prompt"] for found in kinds["failed"]] == ["a thistle"]
+    assert len(kinds["all"]) == 3
+    assert "images" in (await told("GET", "/flux-nodes/generations?show=doors", status=400))["error"]
+
+
 async def test_the_recent_ones_are_those_with_an_image_each_on_one_short_line() -> None:
     long = await stored("a  sunflower\nfield in the wind, " + "and more of it, " * 9, seed=1)
     await started("not stored yet", seed=2)
     (line,) = await told("GET", "/flux-nodes/recent")
-    assert line.startswith(f"{long.id} a sunflower field in the wind, and")
-    assert line.endswith("…")
-    assert len(line) <= len(long.id) + 1 + 60
+    assert line.startswith(f"{long.id} a sunflower field in the wind, and more… · {long.model} · seed 1 · 20")
 
 
 async def test_the_recent_ones_are_of_the_service_in_use(tmp_path: Path) -> None:
@@ -218,7 +230,7 @@ async def test_without_a_key_nothing_can_be_collected_and_the_way_to_set_one_is_
 ) -> None:
     await started()
     monkeypatch.delenv("APIFRAME_API_KEY")
-    assert "settings" in (await told("POST", "/flux-nodes/collect", {}, status=400))["error"]
+    assert "Settings → Flux Nodes" in (await told("POST", "/flux-nodes/collect", {}, status=400))["error"]
 
 
 async def test_the_catalog_is_told_with_what_each_model_takes_and_where_it_is_an_input() -> None:
@@ -237,3 +249,8 @@ async def test_the_catalog_is_told_with_what_each_model_takes_and_where_it_is_an
 async def test_outside_comfyui_there_is_nobody_to_tell() -> None:
     tell(await started())
     notice("info", "Nothing", "Nobody hears it.")
+
+
+async def test_ids_that_no_generation_can_have_are_refused_in_words() -> None:
+    document = await told("POST", "/flux-nodes/collect", {"ids": ["\ud800"]}, status=400)
+    assert "ids" in document["error"]

@@ -63,6 +63,9 @@ _DROP = """([name, base64, x, y]) => {
   const happening = {bubbles: true, cancelable: true, clientX: x, clientY: y, dataTransfer}
   window.app.canvas.canvas.dispatchEvent(new DragEvent('drop', happening))
 }"""
+_FRAMES = """async () => {
+  for (let frame = 0; frame < 20; frame++) await new Promise(requestAnimationFrame)
+}"""
 _MISSING = """() => {
   const known = window.LiteGraph.registered_node_types
   const graphs = [window.app.graph, ...(window.app.graph.subgraphs?.values() ?? [])]
@@ -95,7 +98,15 @@ class Frontend:
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         page.goto(server.url)
-        page.wait_for_function(_IS_READY)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the nodes that the server has, after the page was opened or read anew."""
+        self.page.wait_for_function(_IS_READY)
+
+    def wait_for_frames(self) -> None:
+        """Wait for some frames, in which the canvas lays its widgets out."""
+        self.page.evaluate(_FRAMES)
 
     def load_graph(self, workflow: Mapping[str, Any]) -> None:
         """Open a saved workflow."""

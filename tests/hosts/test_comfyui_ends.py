@@ -1,4 +1,4 @@
-"""What becomes of a generation when ComfyUI itself is ended."""
+"""What becomes of a generation when ComfyUI itself is ended, or the time that it may take is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flux_nodes.core.journal import Journal
 from flux_nodes.sandbox import Fault, Sandbox, serving
-from tests.hosts.running import BOUND, imagine, saved, until
+from tests.hosts.running import BOUND, Clock, imagine, listed, saved, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +33,16 @@ def test_ctrl_c_while_a_request_is_unanswered_waits_for_its_task_id(
     (known,) = journal.recent()
     journal.close()
     assert known.task_id == task.task_id
+
+
+def test_what_outlasts_the_time_allowed_is_collected_without_anybody_asking(start_comfyui: StartComfyui) -> None:
+    clock = Clock()
+    sandbox = Sandbox(seconds=0.5, clock=clock)
+    with serving(sandbox) as server:
+        environment = {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox", "FLUX_NODES_TIMEOUT": "6"}
+        host = start_comfyui(environment)
+        with clock.held():
+            outcome = host.submit({"1": imagine("a slow barge"), "2": saved("1")})
+        assert outcome.error.startswith("Still running")
+        until(lambda: listed(host, "barge")[0]["status"] == "stored")
+    sandbox.close()

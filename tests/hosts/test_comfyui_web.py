@@ -129,9 +129,9 @@ def test_a_generation_is_used_as_an_image_by_its_button_by_its_handle_and_with_s
     handle.click()
     until(frontend, "LoadImage", "image", first)
     card(panel, second).hover()
-    frontend.drag(card(panel, second).get_by_role("button", name="Use as image"), 700, 250)
+    frontend.drag(card(panel, second).get_by_role("button", name="Use as image"), 1300, 680)
     until(frontend, "LoadImage", "image", second)
-    frontend.drag(card(panel, third).get_by_role("img"), 1300, 250, key="Shift")
+    frontend.drag(card(panel, third).get_by_role("img"), 1300, 150, key="Shift")
     until(frontend, "LoadImage", "image", third)
     assert [len(nodes(frontend, type_)) for type_ in ("LoadImage", "FluxImagine")] == [3, 0]
     name = nodes(frontend, "LoadImage")[0]["image"]
@@ -210,7 +210,7 @@ def test_with_the_sandbox_switched_on_a_graph_runs_without_a_key_and_the_sidebar
     with settings_dialog(frontend) as dialog:
         dialog.get_by_role("switch", name="Sandbox").click()
         expect(dialog.get_by_role("switch", name="Sandbox")).to_be_checked(timeout=BOUND)
-    expect(panel.locator(".flux-nodes-sandbox")).to_be_visible()
+    expect(panel.locator(".flux-nodes-top .flux-nodes-sandbox")).to_be_visible()
     expect(panel).not_to_contain_text("No API key is set")
 
     frontend.load_graph(json.loads((ROOT / "workflows" / "text_to_image.json").read_text("utf-8")))
@@ -222,7 +222,7 @@ def test_with_the_sandbox_switched_on_a_graph_runs_without_a_key_and_the_sidebar
     with settings_dialog(frontend) as dialog:
         dialog.get_by_role("switch", name="Sandbox").click()
         expect(dialog.get_by_role("switch", name="Sandbox")).not_to_be_checked(timeout=BOUND)
-    expect(panel.locator(".flux-nodes-sandbox")).to_be_hidden()
+    expect(panel.locator(".flux-nodes-top .flux-nodes-sandbox")).to_be_hidden()
 
 
 def test_an_interruption_says_what_goes_on(frontend: Frontend, with_key: Comfyui, clock: Clock) -> None:
@@ -253,12 +253,17 @@ def test_the_sidebar_speaks_the_language_that_comfyui_is_set_to(
 def test_a_template_brings_its_picture_along(frontend: Frontend, host: Comfyui) -> None:
     sample = host.input_folder / "meadow.jpg"
     sample.unlink(missing_ok=True)
+    frontend.page.reload()  # the choices of the page are those from before there was such a picture
+    frontend.wait_until_ready()
     frontend.load_graph(json.loads((ROOT / "workflows" / "image_to_image.json").read_text("utf-8")))
     frontend.page.wait_for_function(
         "() => window.app.graph.nodes.find(node => node.type === 'LoadImage')?.imgs?.[0]?.naturalWidth > 0",
         timeout=BOUND,
     )
     assert sample.read_bytes() == (ROOT / "workflows" / "meadow.jpg").read_bytes()
+    # Frontends that look for missing pictures say so now, and mark the node.
+    expect(frontend.page.get_by_text("missing", exact=False).locator("visible=true")).to_have_count(0)
+    assert not frontend.page.evaluate("() => window.app.graph.nodes.some(node => node.has_errors)")
 
 
 @pytest.mark.usefixtures("with_key")

@@ -38,6 +38,16 @@ ADD = """type => {
 }"""
 """Adds a node of a type where it can be seen."""
 
+PROMPT = """text => {
+  const node = window.app.graph.nodes.find(node => node.type === 'FluxImagine')
+  const widget = node.widgets.find(widget => widget.name === 'prompt')
+  widget.value = text
+  widget.callback?.(text)
+  const tracker = window.app.extensionManager.workflow.activeWorkflow.changeTracker
+  tracker.captureCanvasState ? tracker.captureCanvasState() : tracker.checkState()
+}"""
+"""Writes a prompt into FLUX Imagine, as a person would."""
+
 _NODES = """type => window.app.graph.nodes.filter(node => node.type === type)
   .map(node => Object.fromEntries(node.widgets.map(widget => [widget.name, widget.value])))"""
 

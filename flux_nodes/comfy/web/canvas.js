@@ -1,8 +1,11 @@
 /** What a generation becomes on the canvas: its whole workflow, or a LoadImage node that holds its picture. */
 
 import { app } from "../../scripts/app.js";
+import { freePlace, isInView } from "./places.js";
 import { image, imageUrl, upload, workflow } from "./server.js";
 import { word } from "./words.js";
+
+const LOADED = 326;
 
 let dragged = null;
 
@@ -21,11 +24,20 @@ function nameOf(generation) {
   return `${words} ${generation.id}`.trim();
 }
 
+/** ComfyUI resets the tab whose name it is given: a name that no open or saved workflow has leaves them all alone. */
+function unused(name) {
+  const isTaken = (candidate) => app.extensionManager.workflow.getWorkflowByPath(`workflows/${candidate}.json`);
+  for (let count = 1; ; count++) {
+    const candidate = count === 1 ? name : `${name} (${count})`;
+    if (!isTaken(candidate)) return candidate;
+  }
+}
+
 /** Open the graph that made a generation, in a tab of its own. */
 export async function openWorkflow(generation) {
   try {
     const drawing = await workflow(generation.id);
-    await app.loadGraphData(drawing, true, true, nameOf(generation));
+    await app.loadGraphData(drawing, true, true, unused(nameOf(generation)));
   } catch (error) {
     complain("workflowFailed", error);
   }
@@ -47,16 +59,13 @@ function show(node, name) {
   node.setDirtyCanvas?.(true, true);
 }
 
-function middleOfView() {
-  const [x, y, width, height] = app.canvas.visible_area;
-  return [x + width / 2, y + height / 2];
-}
-
-function addLoader([x, y]) {
+function addLoader(position) {
   const node = window.LiteGraph.createNode("LoadImage");
-  node.pos = [x - node.size[0] / 2, y];
+  node.size[1] = Math.max(node.size[1], LOADED); // as high as it is with its picture
+  node.pos = position ? [position[0] - node.size[0] / 2, position[1]] : freePlace(node.size);
   app.canvas.graph.add(node);
   app.canvas.selectNode?.(node);
+  if (!position && !isInView(node)) app.canvas.centerOnNode(node);
   return node;
 }
 
@@ -69,8 +78,8 @@ function recorded(change) {
   }
 }
 
-/** Put a generation's picture on the canvas: into `node` if one is given, else as a new node at `position`. */
-export async function useAsImage(generation, { node, position = middleOfView() } = {}) {
+/** Put a generation's picture on the canvas: into `node`, or as a new node at `position` or where there is room. */
+export async function useAsImage(generation, { node, position } = {}) {
   try {
     const name = await upload(await image(generation.id));
     recorded(() => show(node ?? addLoader(position), name));

@@ -1,56 +1,21 @@
 /** One generation as a card of the sidebar. */
 
-import { app } from "../../scripts/app.js";
 import { endDrag, openWorkflow, startDrag, useAsImage } from "./canvas.js";
 import { element, icon, iconButton } from "./elements.js";
 import { thumbnailUrl } from "./server.js";
-import { counted, languageTag, word } from "./words.js";
+import { ago, cost, doorName, exactly, isPretended, money, standing } from "./telling.js";
+import { openView } from "./view.js";
+import { word } from "./words.js";
 
-const STATES = {
-  intent: "stateIntent",
-  submitted: "stateSubmitted",
-  running: "stateRunning",
-  finished: "stateFinished",
-  stored: "stateStored",
-  failed: "stateFailed",
-  refused: "stateRefused",
-  unconfirmed: "stateUnconfirmed",
-};
-const DOORS = { comfyui: "doorComfyui", terminal: "doorTerminal", assistant: "doorAssistant" };
 const DOOR_ICONS = { comfyui: "sitemap", terminal: "code", assistant: "comments" };
-const PRETENDED = "sandbox"; // what the journal calls the service when it is the sandbox
-const STEPS = [
-  ["day", 86400],
-  ["hour", 3600],
-  ["minute", 60],
-  ["second", 1],
-];
-
-/** Say in words where a generation stands. */
-export function standing({ status, percentage, words }) {
-  if (status === "running" && percentage != null) return word("statePercent", { percentage });
-  return STATES[status] ? word(STATES[status]) : words;
-}
-
-/** Say how long ago a moment was. */
-export function ago(moment) {
-  const seconds = Math.min(0, Math.round((new Date(moment) - Date.now()) / 1000));
-  const [unit, length] = STEPS.find(([, size]) => -seconds >= size) ?? STEPS.at(-1);
-  const format = new Intl.RelativeTimeFormat(languageTag(), { numeric: "auto", style: "narrow" });
-  return format.format(Math.trunc(seconds / length), unit);
-}
 
 function when(moment) {
-  return element("time", {
-    datetime: moment,
-    text: ago(moment),
-    title: new Date(moment).toLocaleString(languageTag()),
-  });
+  return element("time", { datetime: moment, text: ago(moment), title: exactly(moment) });
 }
 
 function picture(generation) {
   if (!generation.has_image) {
-    const mark = generation.unfinished ? icon("spinner pi-spin") : icon("image");
+    const mark = icon(generation.unfinished ? "spinner pi-spin" : "image");
     return element("div", { class: "flux-nodes-blank", title: generation.message ?? word("noImageYet") }, mark);
   }
   return element("img", {
@@ -60,16 +25,6 @@ function picture(generation) {
     loading: "lazy",
     draggable: "false",
   });
-}
-
-async function copyId({ id }) {
-  const tell = (severity, summary) => app.extensionManager.toast.add({ severity, summary, life: 3000 });
-  try {
-    await navigator.clipboard.writeText(id);
-    tell("success", word("copied", { id }));
-  } catch {
-    tell("info", word("cannotCopy", { id }));
-  }
 }
 
 function imageHandle(generation) {
@@ -91,9 +46,9 @@ function actions(generation) {
   return element(
     "div",
     { class: "flux-nodes-actions", role: "group", "aria-label": word("actions") },
+    iconButton("eye", word("view"), () => openView(generation), { "aria-haspopup": "dialog" }),
     iconButton("sitemap", word("openWorkflow"), () => openWorkflow(generation), { title: word("openWorkflowTooltip") }),
     generation.has_image && imageHandle(generation),
-    iconButton("copy", word("copyId"), () => copyId(generation)),
   );
 }
 
@@ -110,15 +65,24 @@ function bar({ unfinished, percentage }) {
   return element("div", { class: "flux-nodes-bar", "aria-hidden": "true", ...shown });
 }
 
-function cost({ service, credits }) {
-  if (service === PRETENDED) return element("span", { text: word("sandbox"), title: word("sandboxTooltip") });
-  return credits == null ? null : element("span", { text: counted("credits", credits) });
+/** Say in the service's words why there is no picture, and what that means for the money. */
+function trouble(generation) {
+  if (generation.unfinished || generation.status === "stored") return null;
+  const { message } = generation;
+  const paid = money(generation);
+  return element(
+    "div",
+    { class: "flux-nodes-trouble" },
+    message && element("p", { class: "flux-nodes-message", text: message, title: message }),
+    paid && element("p", { text: paid }),
+  );
 }
 
 function facts(generation) {
   const { door, model, width, height } = generation;
-  const doorName = DOORS[door] ? word(DOORS[door]) : door;
   const size = width && height ? `${model} · ${width}×${height}` : model;
+  const paid = cost(generation);
+  const sandbox = { class: "flux-nodes-sandbox", text: word("sandbox"), title: word("sandboxTooltip") };
   return element(
     "div",
     { class: "flux-nodes-facts" },
@@ -126,11 +90,18 @@ function facts(generation) {
     element(
       "div",
       { class: "flux-nodes-line" },
-      element("span", { class: "flux-nodes-door", title: doorName }, icon(DOOR_ICONS[door] ?? "circle"), doorName),
+      element("span", { class: "flux-nodes-door" }, icon(DOOR_ICONS[door] ?? "circle"), doorName(generation)),
       when(generation.created_at),
-      cost(generation),
+      paid && element("span", { text: paid }),
+      isPretended(generation) && element("span", sandbox),
     ),
   );
+}
+
+function frame(generation) {
+  const parts = [picture(generation), badge(generation), bar(generation), actions(generation)];
+  const open = (event) => event.target.closest("button") || openView(generation);
+  return element("div", { class: "flux-nodes-frame", on: { click: open } }, ...parts);
 }
 
 /** Make the card of a generation. */
@@ -139,15 +110,9 @@ export function card(generation) {
   const made = element(
     "li",
     { class: "flux-nodes-card", "data-id": generation.id, "data-status": generation.status, draggable: "true" },
-    element(
-      "div",
-      { class: "flux-nodes-frame" },
-      picture(generation),
-      badge(generation),
-      bar(generation),
-      actions(generation),
-    ),
+    frame(generation),
     element("p", { class: "flux-nodes-prompt", text: words, title: words }),
+    trouble(generation),
     facts(generation),
   );
   made.addEventListener("dragstart", (event) => startDrag(event, generation, "workflow"));

@@ -5,12 +5,16 @@ import { app } from "../../scripts/app.js";
 import { acceptDrops } from "./canvas.js";
 import { followRuns } from "./following.js";
 import { followRecent, keepRecent, ownTheList, readChoices } from "./recent.js";
-import { bringSamples } from "./samples.js";
+import { followRoom, keepRoom } from "./room.js";
+import { bringSamples, offerSamples } from "./samples.js";
 import { catalog, readState } from "./server.js";
 import { settings } from "./settings.js";
 import { sidebarTab } from "./sidebar.js";
 import { followModel } from "./widgets.js";
 import { loadWords } from "./words.js";
+
+/** How the names of our nodes begin. */
+const OURS = "Flux";
 
 let known;
 
@@ -47,7 +51,12 @@ app.registerExtension({
 
   nodeCreated(node) {
     if (known?.nodes.includes(node.comfyClass)) followModel(node, known);
+    if (node.comfyClass?.startsWith(OURS)) keepRoom(node);
     keepRecent(node);
+  },
+
+  loadedGraphNode(node) {
+    offerSamples(node);
   },
 
   async refreshComboInNodes() {
@@ -63,6 +72,7 @@ app.registerExtension({
     acceptDrops();
     followRecent();
     followRuns();
+    followRoom();
     await readState().catch(() => undefined);
   },
 });

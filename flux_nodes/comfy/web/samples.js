@@ -20,9 +20,13 @@ async function known() {
   return Array.isArray(first) ? first : (options?.options ?? []);
 }
 
+const brought = new Set();
+
 async function bring(name) {
   const answer = await api.fetchApi(`/workflow_templates/${PACK}/${name}`);
-  if (answer.ok) await upload(new File([await answer.blob()], name, { type: "image/jpeg" }));
+  if (!answer.ok) return;
+  await upload(new File([await answer.blob()], name, { type: "image/jpeg" }));
+  brought.add(name);
 }
 
 /** Upload each sample that a graph is about to load and the server lacks. */
@@ -37,5 +41,14 @@ export async function bringSamples(graph) {
     await Promise.all(wanted.filter((name) => !there.includes(name)).map(bring));
   } catch (error) {
     console.warn("Flux Nodes: the template's picture cannot be brought.", error);
+  }
+}
+
+/** Put a sample that was brought just now among a node's choices, before ComfyUI looks there for what is missing. */
+export function offerSamples(node) {
+  for (const widget of node.widgets ?? []) {
+    const values = widget.options?.values;
+    const isNew = brought.has(widget.value) && Array.isArray(values) && !values.includes(widget.value);
+    if (isNew) values.push(widget.value);
   }
 }

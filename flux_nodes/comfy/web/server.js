@@ -76,9 +76,9 @@ export function recent() {
   return read("recent", { cache: "no-store" });
 }
 
-/** Give {generations, more}, the newest first; those that have all `words`. */
-export function generations(words, most) {
-  return read(`generations?${new URLSearchParams({ words, most })}`, { cache: "no-store" });
+/** Give {generations, more}, the newest first; those that have all `words`, of a kind ("all", "failed", …). */
+export function generations(words, most, show) {
+  return read(`generations?${new URLSearchParams({ words, most, show })}`, { cache: "no-store" });
 }
 
 /** Have unfinished generations followed to their images, all or those of `ids`; gives {collecting}. */

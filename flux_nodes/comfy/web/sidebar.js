@@ -2,13 +2,15 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { ago, card } from "./card.js";
+import { card } from "./card.js";
 import { element, icon, iconButton, wordButton } from "./elements.js";
-import { noteCollecting, unattended } from "./following.js";
-import { changes, collect, generations, readState, state } from "./server.js";
+import { beingCollected, collectAll, unattended } from "./following.js";
+import { changes, generations, readState, state } from "./server.js";
+import { ago } from "./telling.js";
 import { counted, word } from "./words.js";
 
 const PAGE = 50;
+const KINDS = { all: "showAll", images: "showImages", unfinished: "showUnfinished", failed: "showFailed" };
 const TYPING = 250; // milliseconds without a key before the search begins
 const SETTLING = 400; // milliseconds in which several events are answered by one look
 
@@ -28,6 +30,7 @@ class Panel {
   constructor() {
     this.most = PAGE;
     this.asked = 0;
+    this.cards = new Map(); // by id: what is shown, and the facts it tells
     this.lookAgain = later(SETTLING, () => this.load());
     this.countAgain = later(SETTLING, () => readState().catch(() => undefined));
     this.build();
@@ -39,10 +42,20 @@ class Panel {
     this.search = element("input", {
       type: "search",
       class: "flux-nodes-field",
-      placeholder: word("search"),
+      placeholder: word("searchShort"),
+      title: word("search"),
       "aria-label": word("search"),
       on: { input: search },
     });
+    this.kind = element(
+      "select",
+      {
+        class: "flux-nodes-field flux-nodes-kind",
+        "aria-label": word("show"),
+        on: { change: () => this.searchAnew() },
+      },
+      ...Object.entries(KINDS).map(([value, name]) => element("option", { value, text: word(name) })),
+    );
     const sandbox = { class: "flux-nodes-sandbox", text: word("sandbox"), title: word("sandboxTooltip") };
     this.sandbox = element("span", { ...sandbox, hidden: true });
     this.notices = element("div", { class: "flux-nodes-notices", "aria-live": "polite" });
@@ -59,7 +72,8 @@ class Panel {
     const top = element("div", { class: "flux-nodes-top" }, title, this.sandbox, refresh, settings);
     const clear = iconButton("times", word("clearSearch"), () => this.clear());
     const field = element("div", { class: "flux-nodes-search" }, icon("search"), this.search, clear);
-    return element("header", { class: "flux-nodes-head" }, top, field, this.notices);
+    const asked = element("div", { class: "flux-nodes-asked" }, field, this.kind);
+    return element("header", { class: "flux-nodes-head" }, top, asked, this.notices);
   }
 
   body() {
@@ -101,7 +115,7 @@ class Panel {
     const turn = ++this.asked;
     if (!this.list.children.length) this.say(word("loading"));
     try {
-      const page = await generations(this.search.value.trim(), this.most);
+      const page = await generations(this.search.value.trim(), this.most, this.kind.value);
       if (turn === this.asked) this.show(page);
     } catch (error) {
       if (turn === this.asked) this.fail(error);
@@ -109,10 +123,27 @@ class Panel {
   }
 
   show({ generations: found, more }) {
-    this.list.replaceChildren(...found.map(card));
+    const cards = found.map((generation) => this.cardOf(generation));
+    this.cards = new Map(found.map(({ id }) => [id, this.cards.get(id)]));
+    // Those that are there already stay where they are: somebody's hand may be on them.
+    for (const old of [...this.list.children]) if (!cards.includes(old)) old.remove();
+    cards.forEach((fresh, index) => {
+      const there = this.list.children[index];
+      if (there !== fresh) this.list.insertBefore(fresh, there ?? null);
+    });
     this.foot.replaceChildren();
     if (more) this.foot.append(wordButton(word("showMore"), () => this.showMore()));
     if (!found.length) this.sayNothing();
+  }
+
+  /** Give the card of a generation: the one that is shown, if it tells the same. */
+  cardOf(generation) {
+    const facts = JSON.stringify(generation);
+    const old = this.cards.get(generation.id);
+    if (old?.facts === facts) return old.card;
+    const made = card(generation);
+    this.cards.set(generation.id, { facts, card: made });
+    return made;
   }
 
   showMore() {
@@ -122,8 +153,10 @@ class Panel {
 
   sayNothing() {
     const words = this.search.value.trim();
-    const sentence = words ? word("nothingFound", { words }) : word("empty");
-    const sign = icon(words ? "search" : "images");
+    const isAll = this.kind.value === "all";
+    const nothing = isAll ? word("empty") : word("nothingOfThese");
+    const sentence = words ? word("nothingFound", { words }) : nothing;
+    const sign = icon(words || !isAll ? "search" : "images");
     this.foot.replaceChildren(element("div", { class: "flux-nodes-empty" }, sign, element("p", { text: sentence })));
   }
 
@@ -148,12 +181,13 @@ class Panel {
   move(generation) {
     const old = this.list.querySelector(`[data-id="${CSS.escape(generation.id)}"]`);
     if (old) this.replace(old, generation);
-    else this.lookAgain();
+    if (!old || this.kind.value !== "all") this.lookAgain();
     this.countAgain();
   }
 
   replace(old, generation) {
-    const fresh = card(generation);
+    const fresh = this.cardOf(generation);
+    if (fresh === old) return;
     const focused = [...old.querySelectorAll("button")].indexOf(document.activeElement);
     old.replaceWith(fresh);
     fresh.querySelectorAll("button")[focused]?.focus();
@@ -172,7 +206,9 @@ class Panel {
       notices.push(this.notice("key", word("keyMissing"), wordButton(word("openSettings"), openSettings)));
     }
     const count = unattended(now.unfinished);
+    const followed = beingCollected(now.unfinished);
     if (count) notices.push(this.unfinished(count));
+    else if (followed) notices.push(this.notice("spinner pi-spin", counted("following", followed)));
     this.notices.replaceChildren(...notices);
   }
 
@@ -182,21 +218,12 @@ class Panel {
 
   unfinished(count) {
     const main = { class: "flux-nodes-button flux-nodes-main" };
-    const button = wordButton(word("collect"), () => this.collect(button), main);
+    const press = () => {
+      button.disabled = true;
+      collectAll();
+    };
+    const button = wordButton(word("collect"), press, main);
     return this.notice("hourglass", counted("unfinished", count), button);
-  }
-
-  async collect(button) {
-    button.disabled = true;
-    const tell = (severity, summary) => app.extensionManager.toast.add({ severity, summary, life: 5000 });
-    try {
-      const { collecting } = await collect();
-      noteCollecting(collecting);
-      tell("info", collecting.length ? counted("collecting", collecting.length) : word("nothingToCollect"));
-    } catch (error) {
-      tell("error", error.message);
-    }
-    this.countAgain();
   }
 }
 

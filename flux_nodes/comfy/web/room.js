@@ -1,0 +1,111 @@
+/**
+ * Keeps room in a node that runs: the prompt stays readable when words and a picture arrive below it, and the words
+ * are as high as they are long.
+ */
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+
+const WORDS = "$$node-text-preview"; // the widgets that ComfyUI adds below ours
+const PICTURE = "$$canvas-image-preview";
+const FEW_LINES = 90; // the height of about five
+const LINE = 16;
+const LETTER = 6.2; // the mean width of one, at the size of the words
+const MARGIN = 64; // what stands left and right of the words
+const FRAME = 40; // what stands above and below them
+
+const kept = new WeakSet(); // nodes in which room is kept
+const floors = new WeakSet(); // prompts that have their few lines
+
+function find(node, name) {
+  return node.widgets?.find((widget) => widget.name === name);
+}
+
+function linesOf(text, width) {
+  const letters = Math.max(20, Math.floor((width - MARGIN) / LETTER));
+  // Wide letters take two places.
+  const places = (line) => line.length + (line.match(/[\u1100-\uffef]/g)?.length ?? 0);
+  return text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(places(line) / letters)), 0);
+}
+
+/** Leave the prompt a few lines, if it had them, now that it shares the node with what ComfyUI adds. */
+function keepLines(node) {
+  const prompt = find(node, "prompt");
+  if (!prompt?.options || !prompt.computedHeight || floors.has(prompt)) return;
+  const floor = Math.min(prompt.computedHeight, FEW_LINES);
+  floors.add(prompt);
+  prompt.options.getMinHeight = () => floor;
+}
+
+/** Grow the node to what it needs; what it has beyond that is its own. */
+function makeRoom(node) {
+  const [width, height] = node.size;
+  const need = window.LiteGraph.vueNodesMode ? 0 : node.computeSize()[1];
+  if (need > height) node.setSize([width, need]);
+  node.setDirtyCanvas?.(true, true);
+}
+
+/** Let the words be as high as they are long, and without the bar that tells of more to come. */
+function tame(node, widget) {
+  const { options } = widget;
+  const least = options.getMinHeight?.() ?? 0;
+  const set = options.setValue;
+  let text = "";
+  if (widget.props) widget.props = { ...widget.props, nodeId: "none" };
+  options.getMinHeight = () => Math.max(least, FRAME + LINE * linesOf(text, node.size[0]));
+  options.getMaxHeight = options.getMinHeight;
+  options.setValue = (value) => {
+    text = String(value);
+    set(value);
+    makeRoom(node);
+  };
+}
+
+/** Keep room in a node from now on. */
+export function keepRoom(node) {
+  const add = node.addCustomWidget;
+  kept.add(node);
+  node.addCustomWidget = function (widget) {
+    if (widget.name !== WORDS && widget.name !== PICTURE) return add.call(this, widget);
+    keepLines(node);
+    if (widget.name === WORDS) tame(node, widget);
+    const added = add.call(this, widget);
+    makeRoom(node);
+    return added;
+  };
+}
+
+function nodeOf(id) {
+  return app.canvas?.graph?.getNodeById(String(id).split(":").at(-1));
+}
+
+/** Nodes 2.0 share the room out by themselves: their prompts are given the least that they may have. */
+function keepPrompt({ detail }) {
+  const id = detail.nodeId ?? detail.node_id;
+  if (id === undefined || !window.LiteGraph.vueNodesMode || !kept.has(nodeOf(id) ?? {})) return;
+  const fields = document.querySelectorAll(`[data-node-id="${CSS.escape(String(id).split(":").at(-1))}"] textarea`);
+  for (const field of fields) {
+    if (!field.style.minHeight) field.style.minHeight = `${Math.min(field.offsetHeight, FEW_LINES)}px`;
+  }
+}
+
+/** An old picture above the words of a new failure would be taken for what failed. */
+function takePictureAway({ detail }) {
+  const { node_id: id, prompt_id } = detail;
+  const node = id === undefined ? undefined : nodeOf(id);
+  if (!node || !kept.has(node)) return;
+  api.dispatchCustomEvent("executed", { node: id, display_node: id, prompt_id, output: { images: [] } });
+  node.imgs = undefined;
+  const index = node.widgets?.findIndex((widget) => widget.name === PICTURE) ?? -1;
+  if (index >= 0) {
+    node.widgets[index].onRemove?.();
+    node.widgets.splice(index, 1);
+  }
+  node.setDirtyCanvas?.(true, true);
+}
+
+/** Follow what runs, from now on. */
+export function followRoom() {
+  api.addEventListener("progress_text", keepPrompt);
+  api.addEventListener("execution_error", takePictureAway);
+}

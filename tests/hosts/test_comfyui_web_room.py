@@ -1,0 +1,133 @@
+"""A node that runs: its prompt stays readable, its words are shown whole and harmless, and no old picture is left."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from flux_nodes.sandbox import Fault, Sandbox, serving
+from tests.hosts.frontend import Frontend
+from tests.hosts.places import ROOT
+from tests.hosts.web import BOUND, PROMPT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Locator
+
+    from tests.hosts.comfyui import Comfyui
+    from tests.hosts.conftest import StartComfyui
+
+KEY = "canary-a1f3-of-a-key"
+REASON = '<img src=x onerror="window.harmed = true"> is not what the moderators of this service like to see here'
+LINES = 60  # pixels of the canvas that four lines of a prompt need
+
+_ROOM = """() => {
+  const node = window.app.graph.nodes.find(node => node.type === 'FluxImagine')
+  const named = name => node.widgets.find(widget => widget.name === name)?.computedHeight ?? 0
+  return {size: [...node.size], need: node.computeSize()[1], prompt: named('prompt')}
+}"""
+_PICTURED = """() => {
+  const node = window.app.graph.nodes.find(node => node.type === 'FluxImagine')
+  if (!window.LiteGraph.vueNodesMode) return (node.imgs?.length ?? 0) > 0
+  return document.querySelector(`[data-node-id="${node.id}"] img`) !== null
+}"""
+_TOLD = """() => window.app.graph.nodes.find(node => node.type === 'FluxImagine').widgets
+  .some(widget => widget.name === '$$node-text-preview' && String(widget.value).includes('stored in'))"""
+_SHRINK = """() => {
+  const node = window.app.graph.nodes.find(node => node.type === 'FluxImagine')
+  node.setSize([360, node.computeSize()[1]])
+}"""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Sandbox]:
+    made = Sandbox(keys={KEY: 1000}, seconds=0.5)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=["paired", "newest"])
+def host(request: pytest.FixtureRequest, service: Sandbox, start_comfyui: StartComfyui) -> Iterator[Comfyui]:
+    with serving(service) as server:
+        environment = {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": KEY}
+        yield start_comfyui(environment, frontend=request.param)
+
+
+@pytest.fixture(scope="module")
+def visit(host: Comfyui, browser: Browser) -> Iterator[Frontend]:
+    with browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
+        yield Frontend(context.new_page(), host)
+
+
+@pytest.fixture(params=[False, True], ids=["canvas", "vue"])
+def frontend(request: pytest.FixtureRequest, visit: Frontend) -> Iterator[Frontend]:
+    """The frontend with the first template open."""
+    visit.set("Comfy.VueNodes.Enabled", request.param)
+    visit.load_graph(json.loads((ROOT / "workflows" / "text_to_image.json").read_text("utf-8")))
+    visit.console_errors.clear()
+    yield visit
+    for _ in range(2):
+        visit.page.keyboard.press("Escape")
+    assert visit.console_errors == []
+
+
+def ran(frontend: Frontend, words: str) -> dict[str, Any]:
+    """Run the graph with a prompt that no other test has, and tell the room of its node."""
+    frontend.page.evaluate(PROMPT, f"{words}, seen by {frontend.server.port} {is_vue(frontend)}")
+    assert frontend.run() == "success"
+    frontend.page.wait_for_function(_PICTURED, timeout=BOUND)
+    if not is_vue(frontend):
+        frontend.page.wait_for_function(_TOLD, timeout=BOUND)
+    frontend.wait_for_frames()
+    return room(frontend)
+
+
+def room(frontend: Frontend) -> dict[str, Any]:
+    found: dict[str, Any] = frontend.page.evaluate(_ROOM)
+    return found
+
+
+def is_vue(frontend: Frontend) -> bool:
+    return bool(frontend.page.evaluate("() => window.LiteGraph.vueNodesMode"))
+
+
+def drawn_prompt(frontend: Frontend) -> Locator:
+    return frontend.page.locator("[data-node-id]", has_text="FLUX Imagine").locator("textarea").first
+
+
+def test_the_prompt_keeps_some_lines_when_a_picture_arrives(frontend: Frontend) -> None:
+    after = ran(frontend, "a paper boat")
+    if is_vue(frontend):
+        expect(drawn_prompt(frontend)).to_be_visible()
+        assert drawn_prompt(frontend).evaluate("field => field.offsetHeight") >= LINES
+    else:
+        assert after["prompt"] >= LINES
+
+
+@pytest.mark.parametrize("frontend", [False], ids=["canvas"], indirect=True)
+def test_a_size_that_a_person_gave_is_kept_through_the_next_run_and_in_the_file(frontend: Frontend) -> None:
+    ran(frontend, "a paper plane")
+    frontend.page.evaluate(_SHRINK)
+    size = room(frontend)["size"]
+    assert ran(frontend, "a paper crane")["size"] == size
+    frontend.load_graph(frontend.serialize())
+    assert room(frontend)["size"] == size
+    assert ran(frontend, "a paper hat")["size"] == size
+
+
+def test_a_failure_is_told_whole_harmless_and_without_an_old_picture(frontend: Frontend, service: Sandbox) -> None:
+    ran(frontend, "a paper lantern")
+    service.inject(Fault(where="submit", kind="fail", message=REASON, match="a paper tiger"))
+    frontend.page.evaluate(PROMPT, f"a paper tiger, seen by {frontend.server.port} {is_vue(frontend)}")
+    assert frontend.run() == "error"
+    frontend.page.wait_for_function(f"() => !({_PICTURED})()", timeout=BOUND)
+    frontend.wait_for_frames()
+    told = frontend.page.locator("span", has_text="moderators of this service").last
+    if not is_vue(frontend):
+        box = told.locator("xpath=ancestor::div[contains(@class, 'overflow')][1]")
+        assert box.evaluate("box => box.scrollHeight - box.clientHeight") <= 1
+    assert frontend.page.evaluate("() => window.harmed") is None
