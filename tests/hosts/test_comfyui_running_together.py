@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -193,10 +194,11 @@ def test_a_script_that_uses_an_id_of_a_prompt_again_is_not_held_up_by_what_faile
     host: Comfyui, sandbox: Sandbox
 ) -> None:
     sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="nettle"))
+    id_ = str(uuid4())  # newer ComfyUIs take no other kind
     with host.connect() as conversation:
-        first = conversation.queue({"1": imagine("a nettle"), "2": saved("1")}, prompt_id="mine")
+        first = conversation.queue({"1": imagine("a nettle"), "2": saved("1")}, prompt_id=id_)
         assert conversation.wait(first, within=BOUND).ended == "error"
-        second = conversation.queue({"3": imagine("a fern"), "4": saved("3")}, prompt_id="mine")
+        second = conversation.queue({"3": imagine("a fern"), "4": saved("3")}, prompt_id=id_)
         outcome = conversation.wait(second, within=BOUND)
     assert outcome.ended == "success", outcome.error
 

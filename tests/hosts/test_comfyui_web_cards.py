@@ -132,11 +132,12 @@ def test_what_was_not_accepted_says_that_nothing_was_paid(
     expect(shown).to_contain_text("not accepted · nothing paid")
 
 
-def test_what_the_sandbox_made_says_so_beside_its_credits(frontend: Frontend, terminal: Terminal) -> None:
+def test_what_the_sandbox_made_says_so_where_others_have_their_credits(frontend: Frontend, terminal: Terminal) -> None:
     pretended = generated(terminal, "a poplar", "--seed", "5", "--sandbox")
     real = generated(terminal, "a willow", "--seed", "5")
     panel = opened(frontend)
-    expect(card(panel, pretended).locator(".flux-nodes-line")).to_contain_text("1 creditSandbox")
+    expect(card(panel, pretended).locator(".flux-nodes-line")).to_contain_text("Sandbox")
+    expect(card(panel, pretended)).not_to_contain_text("credit")
     expect(card(panel, real).locator(".flux-nodes-line")).to_contain_text("1 credit")
     expect(card(panel, real)).not_to_contain_text("Sandbox")
 

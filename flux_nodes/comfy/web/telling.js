@@ -38,9 +38,11 @@ export function money(generation) {
   return counted("sentWith", generation.credits);
 }
 
-/** Say what a generation cost; null when that is unknown, or said by `money`. */
-export function cost({ status, credits }) {
-  return credits == null || status === "failed" || status === "refused" ? null : counted("credits", credits);
+/** Say what a generation cost; null when that is unknown, nothing, or said by `money`. */
+export function cost(generation) {
+  const { status, credits } = generation;
+  const isSaid = credits == null || status === "failed" || status === "refused" || isPretended(generation);
+  return isSaid ? null : counted("credits", credits);
 }
 
 /** Name the place that a generation was asked for from. */
