@@ -117,7 +117,7 @@ _ULTRA = ("flux-pro-1.1-ultra",)
 _TUNED = ("flux-dev", "flux-pro")
 _SIZE = Guide(
     step=32,
-    note="Upstream wants multiples of 32; flux-pro-1.1-ultra is shaped by aspect_ratio instead.",
+    note="The model is made for multiples of 32; flux-pro-1.1-ultra is shaped by aspect_ratio instead.",
 )
 
 PARAMETERS: tuple[Parameter, ...] = (
