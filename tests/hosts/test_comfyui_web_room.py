@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from flux_nodes.sandbox import Fault, Sandbox, serving
 from tests.hosts.frontend import Frontend
 from tests.hosts.places import ROOT
-from tests.hosts.web import BOUND, PROMPT
+from tests.hosts.web import ADD, BOUND, PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +117,13 @@ def test_a_size_that_a_person_gave_is_kept_through_the_next_run_and_in_the_file(
     frontend.load_graph(frontend.serialize())
     assert room(frontend)["size"] == size
     assert ran(frontend, "a paper hat")["size"] == size
+
+
+@pytest.mark.parametrize("frontend", [False], ids=["canvas"], indirect=True)
+def test_a_small_node_is_wide_enough_for_its_title_and_its_words(frontend: Frontend) -> None:
+    frontend.page.evaluate(ADD, "FluxAccount")
+    width = "() => window.app.graph.nodes.find(node => node.type === 'FluxAccount').size[0]"
+    assert frontend.page.evaluate(width) >= 250
 
 
 def test_a_failure_is_told_whole_harmless_and_without_an_old_picture(frontend: Frontend, service: Sandbox) -> None:

@@ -12,6 +12,7 @@ const FEW_LINES = 90; // the height of about five
 const LINE = 16;
 const LETTER = 6.2; // the mean width of one, at the size of the words
 const MARGIN = 64; // what stands left and right of the words
+const LEAST_WIDTH = 250; // in which a title and a line of words can be read
 const FRAME = 40; // what stands above and below them
 
 const kept = new WeakSet(); // nodes in which room is kept
@@ -63,6 +64,7 @@ function tame(node, widget) {
 
 /** Keep room in a node from now on. */
 export function keepRoom(node) {
+  if (node.size[0] < LEAST_WIDTH) node.setSize([LEAST_WIDTH, node.size[1]]);
   const add = node.addCustomWidget;
   kept.add(node);
   node.addCustomWidget = function (widget) {
