@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import background, inscription, pixels
-from .flight import Flight
+from .flight import Flight, is_fresh
 from .prompts import LOOK, joined, raise_if_interrupted
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def run(node: Node, values: Mapping[str, Any], host_class: Any) -> Any:
             values=await pixels.arrays(node, values),
             graph=inscription.graph(host_class.hidden.prompt, host_class.hidden.extra_pnginfo),
             prompt_id=place.prompt_id,
-            line=board.line(place.index),
+            line=board.line(place.index, prompt=_prompt(values), fresh=is_fresh(node, values)),
         )
         with prompt.under_way():
             work = asyncio.ensure_future(_output(flight, board, place, host_class))
@@ -66,6 +66,11 @@ async def run(node: Node, values: Mapping[str, Any], host_class: Any) -> Any:
         flight.line.fail(error)
         await prompt.until_alone(place.node_id, error)
         raise error
+
+
+def _prompt(values: Mapping[str, Any]) -> str:
+    prompt = values.get("prompt")
+    return prompt if isinstance(prompt, str) else ""
 
 
 def _place() -> _Place:
@@ -120,6 +125,7 @@ async def _output(flight: Flight, board: Board, place: _Place, host_class: Any) 
     if node.is_output:
         shown["text"] = [result.text]  # in the history too, where a script that drives ComfyUI finds it
     if pixels.shows_pictures(node):
-        shown |= await pixels.previews(values[pixels.picture(node)], host_class)
+        flight.line.pictures = await pixels.previews(values[pixels.picture(node)], host_class)
+        shown |= flight.line.pictures
     flight.line.succeed(result.text, result.generations)
     return io.NodeOutput(*values, ui=shown or None)

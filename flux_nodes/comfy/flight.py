@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from .words import Line
 
 
+def is_fresh(node: Node, values: Mapping[str, Any]) -> bool:
+    """Tell whether each run of a node with these values pays, whatever is there already."""
+    return node.paid and bool(values.get(FRESH.name))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flight:
     """A run of `node` for a prompt; `line` is shown under the node, `over` is set when nothing of it runs any more."""
@@ -37,7 +42,7 @@ class Flight:
     @property
     def fresh(self) -> bool:
         """Whether each run of it pays, whatever is there already."""
-        return self.node.paid and bool(self.values.get(FRESH.name))
+        return is_fresh(self.node, self.values)
 
     def guided(self, error: BaseException) -> BaseException:
         """Return the error to raise in ComfyUI when the run has ended with this one."""
@@ -82,6 +87,8 @@ class Flight:
         known = [await generations.get(id_) for id_ in self.line.ids]
         ids = [generation.id for generation in known if not generation.settled]
         if not interrupted:
+            for generation in known:  # what ended the run may have come before the news of it
+                self.line.moved(generation)
             keeper.collect(generations.settings, ids)
         elif ids:
             again = "" if self.fresh else " Or run the graph again."

@@ -32,6 +32,7 @@ from ..core.errors import (
     UnknownGeneration,
 )
 from ..nodes.words import is_pretended, price
+from .words import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 SETTINGS = "Settings → Flux Nodes"
 
 _UNPAID = "Nothing was paid."
+_LONGEST = 300
+"""Characters of the service's own words. The journal has all of them; what follows, money and way out, is not cut."""
+
 _OF_THE_TERMINAL = re.compile(r"\s*[^.;]*`flux-nodes[^`]*`[^.;]*[.;]?")
 """A clause that names one of our commands."""
 
@@ -125,13 +129,14 @@ def _(error: OtherService, run: Run) -> tuple[str, str]:
 
 @_told.register
 def _(error: ServiceError, run: Run) -> tuple[str, str]:
-    return _with_money(_plain(error), error), _collecting(run)
+    return _with_money(_of_the_service(error), error), _collecting(run)
 
 
 @_told.register
 def _(error: ServiceRefused, run: Run) -> tuple[str, str]:
     words = "; ".join(error.messages)
-    happened = f'The service refused it ({error.status}): "{words}".' if words else _plain(error)
+    said = shortened(words, _LONGEST)
+    happened = f'The service refused it ({error.status}): "{said}".' if words else _of_the_service(error)
     if not error.unpaid:
         return happened, _collecting(run)
     if error.status == HTTPStatus.PAYMENT_REQUIRED or "credit" in words.lower():
@@ -147,7 +152,7 @@ def _(error: KeyRefused, run: Run) -> tuple[str, str]:
 
 @_told.register
 def _(error: TooManyRequests, run: Run) -> tuple[str, str]:
-    return _with_money(_plain(error), error), f"Wait a minute, and run again. {_collecting(run)}".strip()
+    return _with_money(_of_the_service(error), error), f"Wait a minute, and run again. {_collecting(run)}".strip()
 
 
 @_told.register
@@ -180,7 +185,7 @@ def _(error: GenerationFailed, run: Run) -> tuple[str, str]:
     failed = _known(error.generation_id, run)
     if failed is None:
         return _plain(error), ""
-    said = f'The service says "{failed.message or "failed"}".'
+    said = f'The service says "{shortened(failed.message or "failed", _LONGEST)}".'
     if is_pretended(failed.service):
         money = f"{_UNPAID} It is the sandbox; the real service might have charged {_price(failed)}."
     else:
@@ -247,6 +252,11 @@ def _plain(error: FluxNodesError) -> str:
     """Return an error's own sentence, without what is for a terminal."""
     text = _OF_THE_TERMINAL.sub("", str(error)).strip(" ;")
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _of_the_service(error: ServiceError) -> str:
+    """Return an error's own sentence, which may quote the service at length."""
+    return shortened(_plain(error), _LONGEST)
 
 
 def _known(id_: str | None, run: Run) -> Generation | None:

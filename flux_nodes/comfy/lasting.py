@@ -1,6 +1,7 @@
 """Last words that outlast their prompt: today's frontend wipes what stands under the nodes when a prompt ends.
 
-Without this nobody would see what a picture took and cost, or what goes on after an interruption.
+Without this nobody would see what a picture took and cost, or what goes on after an interruption. And a node that
+ComfyUI does not run, since it has its result, would stay without words and picture in a graph that is opened again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ async def repeat_after(prompt_id: str, boards: Mapping[str, Board]) -> None:
             break
     if not _running():
         for board in list(boards.values()):
-            board.repeat()
+            board.repeat(prompt_id)
 
 
 def _running() -> set[str]:

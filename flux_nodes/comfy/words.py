@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..core.errors import FluxNodesError
 from ..nodes.words import in_words, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..core.generation import Generation
 
-_LONGEST = 300
-"""Characters of an error under the node; ComfyUI shows all of it elsewhere."""
+_LONGEST = 700
+"""Characters under the node of an error that is not ours; ComfyUI shows all of it elsewhere. Ours end with the money
+and the way out, so they are never cut here."""
+
+_BEGINNING = 40
+"""Characters of a prompt that names one run of several."""
 
 _FREE = "reused, free"
+_FRESH = "Pay again is on"
 
 _PATIENCE = 4.0
 """Seconds without an answer to what is sent, after which it is said."""
@@ -31,10 +38,11 @@ class Board:
         self._window = window
         self._lines: dict[int, Line] = {}
         self._shown = ""
+        self._before: dict[str, list[Any]] = {}
 
-    def line(self, index: int) -> Line:
-        """Add the line of one run: the `index`-th of those that a list brings about."""
-        self._lines[index] = added = Line(self)
+    def line(self, index: int, *, prompt: str = "", fresh: bool = False) -> Line:
+        """Add the line of one run: the `index`-th of those that a list brings about, `fresh` if it pays each time."""
+        self._lines[index] = added = Line(self, prompt=prompt, fresh=fresh)
         return added
 
     @property
@@ -54,9 +62,10 @@ class Board:
         return all(line.final and not line.trouble for line in list(self._lines.values()))
 
     def in_window(self, window: str | None) -> Board:
-        """Return the same last words for another window."""
+        """Return the same last words, and the pictures with them, for another window."""
         same = Board(self._node_id, window)
         same._shown = self._shown
+        same._before = _joined([self._lines[at].pictures for at in sorted(self._lines)])
         return same
 
     def show(self) -> None:
@@ -66,8 +75,10 @@ class Board:
             self._shown = text
             _send(text, self._node_id, self._window)
 
-    def repeat(self) -> None:
-        """Write what stands there again."""
+    def repeat(self, prompt_id: str) -> None:
+        """Write what stands there again; where a prompt has not run the node, show its pictures again too."""
+        if self._before and self._window is not None:
+            _send_pictures(self._before, self._node_id, self._window, prompt_id)
         if self._shown:
             _send(self._shown, self._node_id, self._window)
 
@@ -75,7 +86,10 @@ class Board:
 class Line:
     """What is known of one run of a node."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, *, prompt: str, fresh: bool) -> None:
+        self.prompt = " ".join(prompt.split())
+        self.fresh = fresh
+        self.pictures: Mapping[str, Sequence[Any]] = {}
         self.made: tuple[Generation, ...] = ()
         self.final = ""
         self.trouble = False
@@ -138,7 +152,8 @@ class Line:
 
     def succeed(self, text: str, generations: Sequence[Generation]) -> None:
         """Show what came of it: `text`, with the time if it was waited for."""
-        stored = bool(generations) and all(generation.status == "stored" for generation in generations)
+        stored = _stored(generations)
+        text = f"{text} · {_FRESH}" if self.fresh else text
         if stored and self._waited:
             return self.end(f"stored in {self.seconds:.1f} s · {text}")
         if stored and all(generation.reused for generation in generations) and _FREE not in text:
@@ -148,7 +163,8 @@ class Line:
     def fail(self, error: BaseException) -> None:
         """Show that it failed, and why: what matters first, for a frontend may show no more than two lines."""
         reason = " ".join(str(error).split()) or type(error).__name__
-        self.end(f"failed · {reason[:_LONGEST]}{'…' if len(reason) > _LONGEST else ''}", trouble=True)
+        ours = isinstance(error, FluxNodesError)
+        self.end(f"failed · {reason if ours else shortened(reason, _LONGEST)}", trouble=True)
 
 
 def _told(lines: Sequence[Line]) -> list[str]:
@@ -156,13 +172,39 @@ def _told(lines: Sequence[Line]) -> list[str]:
     if len(lines) == 1:
         return [lines[0].words()]
     made = [generation for line in lines for generation in line.generations]
-    troubles = [f"{at}. {line.final}" for at, line in enumerate(lines, 1) if line.trouble]
+    named = list(zip(_names(lines), lines, strict=True))
+    troubles = [f"{name} {line.final}" for name, line in named if line.trouble]
     if not made:
-        return troubles or [f"{at}. {line.words()}" for at, line in enumerate(lines, 1)]
+        return troubles or [f"{name} {line.words()}" for name, line in named]
     seconds = max(line.seconds for line in lines)
     if troubles or not all(line.final for line in lines):
-        return [f"{in_words(made)} · {int(seconds)} s", *troubles]
-    return [f"stored in {seconds:.1f} s · {summary(made)}"] if _new(made) else [summary(made)]
+        return [f"{in_words(made)} · {int(seconds)} s", *troubles, *_kept(lines)]
+    fresh = f" · {_FRESH}" if any(line.fresh for line in lines) else ""
+    return [f"stored in {seconds:.1f} s · {summary(made)}{fresh}"] if _new(made) else [f"{summary(made)}{fresh}"]
+
+
+def _names(lines: Sequence[Line]) -> list[str]:
+    """Call each run by the beginning of its prompt, or by its number where that is another's too."""
+    beginnings = [shortened(line.prompt, _BEGINNING) for line in lines]
+    return [
+        f'"{beginning}":' if beginning and beginnings.count(beginning) == 1 else f"{at}."
+        for at, beginning in enumerate(beginnings, 1)
+    ]
+
+
+def _kept(lines: Sequence[Line]) -> list[str]:
+    """Say what becomes of the runs that ended well beside those that did not, once all have ended."""
+    well = [line for line in lines if not line.trouble]
+    if not all(line.final for line in lines) or not any(_stored(line.generations) for line in well):
+        return []
+    kept = "The others are kept in the FLUX sidebar"
+    if any(line.fresh for line in well):
+        return [f"{kept}. {_FRESH}: running this graph again pays for them once more."]
+    return [f"{kept}, and come free when the same is run again."]
+
+
+def _stored(generations: Sequence[Generation]) -> bool:
+    return bool(generations) and all(generation.status == "stored" for generation in generations)
 
 
 def _new(generations: Sequence[Generation]) -> bool:
@@ -174,6 +216,33 @@ def _share(generation: Generation) -> float:
     if generation.settled or generation.status == "finished":
         return 100.0
     return float(generation.percentage or 0)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return the beginning of a text that is longer than so many characters."""
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
+
+
+def _joined(shown: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, list[Any]]:
+    """Join what several runs of a node show, as ComfyUI does."""
+    shown = [each for each in shown if each]
+    return {key: [item for each in shown for item in each[key]] for key in shown[0]} if shown else {}
+
+
+def _send_pictures(pictures: Mapping[str, Sequence[Any]], node_id: str, window: str, prompt_id: str) -> None:
+    """Show pictures on a node once more, if their files are still there: as ComfyUI does when a node has run."""
+    from server import PromptServer
+
+    if all(_is_there(picture) for picture in pictures["images"]):
+        shown = {"node": node_id, "display_node": node_id, "output": pictures, "prompt_id": prompt_id}
+        PromptServer.instance.send_sync("executed", shown, window)
+
+
+def _is_there(picture: Mapping[str, str]) -> bool:
+    import folder_paths
+
+    folder = folder_paths.get_directory_by_type(picture["type"])
+    return folder is not None and Path(folder, picture["subfolder"], picture["filename"]).is_file()
 
 
 def _send(text: str, node_id: str, window: str | None) -> None:

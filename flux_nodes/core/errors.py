@@ -53,6 +53,13 @@ class Fault:
 class FluxNodesError(Exception):
     """Root of the tree."""
 
+    def __init_subclass__(cls, **options: object) -> None:
+        """Take the place of a pack out of the name: ComfyUI shows an error to a person with its class and module."""
+        super().__init_subclass__(**options)
+        # Only there, where ours are modules of the pack's: elsewhere the true name is what pickle finds a class by.
+        if ".flux_nodes." in cls.__module__:
+            cls.__module__ = "flux_nodes"
+
 
 class NothingSent(FluxNodesError):
     """Something was wrong before the service was asked: nothing was sent and nothing was paid."""

@@ -78,6 +78,20 @@ def test_a_failure_at_the_service_begins_with_its_words_and_says_what_it_may_hav
     assert words.index("unknown") < words.index("pays again") < words.index("change the prompt")
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(failed(), "so much " * 200), (unpaid(refused(400, "so much " * 200)), None)],
+    ids=["failed", "refused"],
+)
+def test_of_long_words_of_the_service_the_end_is_left_out_and_never_the_money(
+    error: FluxNodesError, message: str | None
+) -> None:
+    words = told(error, Run(sends=True, generations=[replace(MODERATED, message=message)]))
+    assert '…".' in words
+    assert "may have cost 1 credit" in words or "Nothing was paid" in words
+    assert len(words) < 700
+
+
 def test_a_failure_on_the_sandbox_cost_nothing() -> None:
     words = told(failed(), Run(sends=True, generations=[replace(MODERATED, service="sandbox")]))
     assert "Nothing was paid" in words

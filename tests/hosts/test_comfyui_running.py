@@ -100,6 +100,36 @@ def test_the_last_words_are_written_again_after_the_end_when_a_frontend_has_wipe
         window.hear_words("stored in ")
 
 
+@pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
+def test_a_node_that_comfyui_does_not_run_shows_what_it_showed_if_the_file_is_still_there(
+    host: Comfyui, gone: bool
+) -> None:
+    graph = {"1": imagine("a larch", count=2, seed=20 + gone), "2": saved("1")}
+    with host.connect() as conversation:
+        first = conversation.wait(conversation.queue(graph), within=BOUND)
+        shown = first.outputs["1"]
+        assert _until_words_again(conversation.follow(first.prompt_id, within=BOUND)) == []
+        if gone:
+            file = shown["images"][0]
+            (host.base / "temp" / file["subfolder"] / file["filename"]).unlink()
+        id_ = conversation.queue(graph)
+        assert "1" not in conversation.wait(id_, within=BOUND).outputs
+        after = _until_words_again(conversation.follow(id_, within=BOUND))
+    again = {"node": "1", "display_node": "1", "output": shown, "prompt_id": id_}
+    assert after == ([] if gone else [again])
+
+
+def _until_words_again(messages: Iterator[Event | Preview]) -> list[Mapping[str, Any]]:
+    """What nodes have handed over until last words are written once more."""
+    executed: list[Mapping[str, Any]] = []
+    for message in messages:
+        if isinstance(message, Event) and message.kind == "executed":
+            executed.append(message.data)
+        if isinstance(message, Event) and message.kind == "text":
+            break
+    return executed
+
+
 def test_a_node_shows_its_picture_with_the_graph_in_it_and_the_history_has_it(host: Comfyui) -> None:
     outcome = host.submit({"1": imagine("a heron", count=3), "2": saved("1")})
     outputs = host.history(outcome.prompt_id)["outputs"]
@@ -181,6 +211,7 @@ def test_while_pay_again_is_on_every_run_of_an_unchanged_graph_makes_and_pays_a_
         outcome = host.submit(graph)
         assert outcome.ended == "success", outcome.error
         assert "reused" not in words_of(outcome)[-1]
+        assert words_of(outcome)[-1].endswith(" · Pay again is on")
     assert submitted(sandbox, "a fresh fig") == 2
     assert len(listed(host, "fig")) == 2
     off = {"1": imagine("a fresh fig", fresh=False), "2": saved("1")}
@@ -247,6 +278,8 @@ def test_without_a_key_the_error_leads_to_comfyuis_settings(comfyui: Comfyui) ->
     assert outcome.ended == "error"
     assert "Settings → Flux Nodes" in outcome.error
     assert "sandbox" in outcome.error
+    (failed,) = (event.data for event in outcome.events if event.kind == "execution_error")
+    assert failed["exception_type"] == "flux_nodes.MissingKey"
     for words in ("login", "Payment Required", "Unauthorized"):
         assert words not in outcome.error.replace("flux-nodes login", "")
 

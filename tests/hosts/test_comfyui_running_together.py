@@ -135,9 +135,25 @@ def test_one_of_a_list_that_fails_does_not_lose_the_rest(host: Comfyui, sandbox:
     sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="weed"))
     graph = {"0": node("FluxPromptList", prompts="a weed\na tulip\na lily"), "1": imagine(["0", 0]), "2": saved("1")}
     charges = sandbox.charges
-    assert host.submit(graph).ended == "error"
+    outcome = host.submit(graph)
+    assert outcome.ended == "error"
+    counts, failed, others = words_of(outcome)[-1].splitlines()
+    assert counts.startswith("2 of 3 stored · 1 failed")
+    assert failed.startswith('"a weed": failed · The service refused it')
+    assert "sidebar" in others
+    assert "free" in others
     assert host.submit(graph).ended == "success"
     assert sandbox.charges == charges + 3, "each of them was paid for once"
+
+
+def test_the_rest_of_a_list_that_pays_again_is_kept_and_not_said_to_come_free(host: Comfyui, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="moss"))
+    prompts = node("FluxPromptList", prompts="some moss\na crocus")
+    outcome = host.submit({"0": prompts, "1": imagine(["0", 0], fresh=True), "2": saved("1")})
+    others = words_of(outcome)[-1].splitlines()[-1]
+    assert "sidebar" in others
+    assert "Pay again is on" in others
+    assert "free" not in others
 
 
 def test_a_long_list_of_which_the_first_fails_before_the_last_has_begun_ends_all_the_same(comfyui: Comfyui) -> None:

@@ -21,6 +21,8 @@ BOUND = 60_000
 
 SHOWN = """([type, words]) => window.app.graph.nodes.some(node => node.type === type
   && node.widgets.some(widget => widget.name === "$$node-text-preview" && String(widget.value).includes(words)))"""
+PICTURED = """type => window.app.graph.nodes.some(node => node.type === type
+  && window.app.nodeOutputs[node.id]?.images?.every(image => image.type === "temp"))"""
 LISTEN = """words => {
   window.told = []
   window.app.api.addEventListener("progress_text", ({detail}) => {
@@ -69,5 +71,22 @@ def test_the_words_of_a_picture_are_there_again_after_a_run_that_comfyui_answers
     charges = sandbox.charges
     assert frontend.run() == "success"
     until_told(frontend, 3)
+    frontend.page.wait_for_function(SHOWN, arg=["FluxImagine", "1 credit"], timeout=BOUND)
+    assert sandbox.charges == charges
+
+
+def test_a_graph_that_is_opened_again_shows_picture_and_words_of_what_comfyui_answers_from_its_cache(
+    host: Comfyui, open_frontend: OpenFrontend, sandbox: Sandbox
+) -> None:
+    frontend = open_frontend(host)
+    opened(frontend)
+    assert frontend.run() == "success"
+    charges = sandbox.charges
+    frontend.page.reload()
+    frontend.wait_until_ready()
+    opened(frontend)
+    assert not frontend.page.evaluate(PICTURED, "FluxImagine")
+    assert frontend.run() == "success"
+    frontend.page.wait_for_function(PICTURED, arg="FluxImagine", timeout=BOUND)
     frontend.page.wait_for_function(SHOWN, arg=["FluxImagine", "1 credit"], timeout=BOUND)
     assert sandbox.charges == charges
