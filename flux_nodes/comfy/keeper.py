@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ..core.errors import FluxNodesError
+from ..core.errors import FluxNodesError, StillRunning
 from . import background
 from .guidance import Run, guided
 from .telling import notice, tell
@@ -44,6 +44,12 @@ async def _collect(settings: Settings, ids: tuple[str, ...]) -> None:
             async for moved in moves:
                 seen[moved.id] = moved
                 tell(moved)
+    except StillRunning as error:
+        after = f"After {settings.timeout / 60:g} minutes still running at the service"
+        ids_ = " ".join(error.generation_ids)
+        notice(
+            "warn", "ComfyUI has stopped looking", f"{after}: Collect in the FLUX sidebar looks again, free. ({ids_})"
+        )
     except FluxNodesError as error:
         told = guided(error, Run(alone=True, generations=tuple(seen.values())))
         notice("warn", "Not all FLUX generations could be collected", str(told))

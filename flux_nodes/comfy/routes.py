@@ -30,6 +30,7 @@ ROUTES = (
     Route("GET", "/flux-nodes/state", routes_settings.state),
     Route("POST", "/flux-nodes/key", routes_settings.store_key),
     Route("DELETE", "/flux-nodes/key", routes_settings.forget_key),
+    Route("GET", "/flux-nodes/account", routes_settings.account),
     Route("POST", "/flux-nodes/sandbox", routes_settings.switch_sandbox),
     Route("GET", "/flux-nodes/catalog", catalog),
     Route("GET", "/flux-nodes/recent", routes_generations.recent),

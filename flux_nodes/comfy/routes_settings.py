@@ -6,15 +6,20 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import KeyRefused, ServiceError, ServiceUnreachable
 from . import service
 from .routes_exchange import Answer, Asked, Refused, document, told
 from .routes_opening import opened
 
 if TYPE_CHECKING:
     from ..core.settings import Settings
+    from ..core.task import Account
 
 MOST_KEY_BYTES = 4096
 """The longest body that may bring a key."""
+
+_PATIENCE = 10.0
+"""Seconds that the service has to tell of the account: a person waits for it."""
 
 
 async def state(asked: Asked) -> Answer:
@@ -45,6 +50,32 @@ async def forget_key(asked: Asked) -> Answer:
     settings = await asyncio.to_thread(service.set_up)
     await asyncio.to_thread(settings.forget_key)
     return told(await _state())
+
+
+async def account(asked: Asked) -> Answer:
+    """GET: ask the service, free, for the account behind the key: {"credits": number, "plan": text}.
+
+    It is the service that is set up, also while the sandbox's switch is on. Where it does not know the key, the answer
+    is a conflict (409); 504 where it gives no answer in ten seconds, 502 where it answers anything else.
+    """
+    del asked
+    found = await _account(await asyncio.to_thread(service.set_up))
+    return told({"credits": found.credits, "plan": found.plan})
+
+
+async def _account(settings: Settings) -> Account:
+    async with opened(settings) as generations:
+        try:
+            return await asyncio.wait_for(generations.account(), _PATIENCE)
+        except asyncio.TimeoutError:
+            sentence = f"The service has not answered in {_PATIENCE:g} seconds."
+            raise Refused(HTTPStatus.GATEWAY_TIMEOUT, sentence) from None
+        except KeyRefused:
+            raise
+        except ServiceUnreachable as error:
+            raise Refused(HTTPStatus.GATEWAY_TIMEOUT, str(error)) from error
+        except ServiceError as error:
+            raise Refused(HTTPStatus.BAD_GATEWAY, str(error)) from error
 
 
 async def switch_sandbox(asked: Asked) -> Answer:

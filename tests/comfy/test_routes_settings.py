@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,11 @@ from flux_nodes import __version__
 from flux_nodes.comfy import service
 from flux_nodes.core import Generations, ImagineRequest, Settings
 from flux_nodes.core.settings import FILE
+from flux_nodes.sandbox import Fault, Sandbox, serving
 from tests.comfy.asking import ask, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "canary-7f3a9c-of-a-key"
 
@@ -98,6 +103,59 @@ async def test_a_disk_that_cannot_be_written_is_an_error_in_words(file: Path) ->
     refusal = await told("POST", "/flux-nodes/key", {"key": KEY}, status=400)
     assert refusal["error"]
     assert KEY not in refusal["error"]
+
+
+@pytest.fixture
+def service_of_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A service that knows the key."""
+    made = Sandbox(keys={KEY: 981}, seconds=0)
+    with serving(made) as server:
+        monkeypatch.setenv("APIFRAME_BASE_URL", server.url)
+        yield made
+    made.close()
+
+
+@pytest.mark.usefixtures("service_of_key")
+@pytest.mark.parametrize("switched", [False, True], ids=["service", "sandbox on"])
+async def test_the_account_behind_a_stored_key_is_told_whatever_the_switch_says(switched: bool) -> None:
+    await told("POST", "/flux-nodes/key", {"key": KEY})
+    await told("POST", "/flux-nodes/sandbox", {"on": switched})
+    account = await told("GET", "/flux-nodes/account")
+    await told("POST", "/flux-nodes/sandbox", {"on": False})
+    assert sorted(account) == ["credits", "plan"]
+    assert account["credits"] == 981
+
+
+@pytest.mark.usefixtures("service_of_key")
+async def test_a_key_that_the_service_does_not_know_is_told_from_all_other_trouble_and_stays_stored() -> None:
+    wrong = f"{KEY}-mistyped"
+    await told("POST", "/flux-nodes/key", {"key": wrong})
+    refusal = await told("GET", "/flux-nodes/account", status=409)
+    assert "does not know the API key" in refusal["error"]
+    assert KEY not in refusal["error"]
+    assert (await told("GET", "/flux-nodes/state"))["key"] == "stored"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        (Fault(where="account", kind="not-json"), 504, "no usable answer"),
+        (Fault(where="account", kind="refuse", status=403, body=f"{KEY} may not ask"), 502, "403"),
+    ],
+    ids=["no answer", "another refusal"],
+)
+async def test_a_service_that_tells_nothing_of_the_account_says_nothing_against_the_key(
+    service_of_key: Sandbox, fault: Fault, status: int, words: str
+) -> None:
+    service_of_key.inject(fault)
+    await told("POST", "/flux-nodes/key", {"key": KEY})
+    refusal = await told("GET", "/flux-nodes/account", status=status)
+    assert words in refusal["error"]
+    assert KEY not in refusal["error"]
+
+
+async def test_without_a_key_there_is_no_account_to_tell_of() -> None:
+    assert "No API key is set" in (await told("GET", "/flux-nodes/account", status=400))["error"]
 
 
 async def test_the_switch_changes_the_service_in_use_and_what_is_unfinished_there(

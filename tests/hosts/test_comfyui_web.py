@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from flux_nodes.sandbox import Sandbox, serving
+from flux_nodes.sandbox import Fault, Sandbox, serving
 from tests.cli.terminal import SMALL, Terminal
 from tests.hosts.frontend import Frontend
 from tests.hosts.places import ROOT
@@ -199,6 +199,38 @@ def test_a_key_given_in_the_settings_is_stored_by_the_server_and_nowhere_else(
     with settings_dialog(frontend) as dialog:
         dialog.get_by_role("button", name="Forget").click()
         expect(dialog).to_contain_text("No key is set", timeout=BOUND)
+
+
+def test_a_key_is_checked_once_it_is_stored_and_another_in_its_place_shows(
+    frontend: Frontend, host: Comfyui, service: Sandbox
+) -> None:
+    def store(key: str) -> None:
+        dialog.locator("input[type=password]").fill(key)
+        dialog.get_by_role("button", name="Store").click()
+
+    with settings_dialog(frontend) as dialog:
+        store(KEY)
+        expect(dialog).to_contain_text("The key works", timeout=BOUND)
+        left = json.loads(host.get("/flux-nodes/account"))["credits"]
+        expect(dialog).to_contain_text(f"The key works: {left:g} credits are left.")
+        store("canary-of-a-mistyped-key")
+        expect(dialog).to_contain_text("Stored, but the service does not know this key.", timeout=BOUND)
+        expect(dialog).to_contain_text("A key is stored")
+        service.inject(Fault(where="account", kind="not-json"))
+        store(KEY)
+        expect(dialog).to_contain_text("could not be checked: the service does not answer", timeout=BOUND)
+        service.inject(Fault(where="account", kind="refuse", status=403, body="no <b>entry</b>"))
+        store(KEY)
+        expect(dialog).to_contain_text("could not be checked. The service refused", timeout=BOUND)
+        expect(dialog).to_contain_text("A key is stored")
+        store(KEY)
+        expect(dialog).to_contain_text("The key works", timeout=BOUND)
+        dialog.get_by_role("button", name="Forget").click()
+        expect(dialog).to_contain_text("No key is set", timeout=BOUND)
+        expect(dialog).not_to_contain_text("The key works")
+    # A browser says so of each answer that is none.
+    frontend.console_errors[:] = [said for said in frontend.console_errors if "/flux-nodes/account" not in said]
+    assert KEY not in host.log.text()
 
 
 def test_with_the_sandbox_switched_on_a_graph_runs_without_a_key_and_the_sidebar_says_so(

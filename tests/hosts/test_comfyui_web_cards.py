@@ -132,6 +132,16 @@ def test_what_was_not_accepted_says_that_nothing_was_paid(
     expect(shown).to_contain_text("not accepted · nothing paid")
 
 
+def test_what_may_have_been_charged_is_not_said_to_have_cost_anything(
+    frontend: Frontend, terminal: Terminal, service: Sandbox
+) -> None:
+    service.inject(Fault(where="submit", kind="lost-after", match="a teasel"))
+    came_to_nothing(terminal, "a teasel", "--seed", "4")
+    shown = card_of(opened(frontend), "a teasel")
+    expect(shown).to_contain_text("unconfirmed: it may have been charged")
+    expect(shown).not_to_contain_text("credit")
+
+
 def test_what_the_sandbox_made_says_so_where_others_have_their_credits(frontend: Frontend, terminal: Terminal) -> None:
     pretended = generated(terminal, "a poplar", "--seed", "5", "--sandbox")
     real = generated(terminal, "a willow", "--seed", "5")
@@ -170,6 +180,10 @@ def test_a_card_opens_in_large_with_its_facts_and_escape_closes_it(frontend: Fro
         expect(dialog).to_contain_text(fact)
     frontend.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+    shown.locator(".flux-nodes-prompt").click()
+    expect(dialog).to_contain_text(id_)
+    frontend.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
 
     viewing = shown.get_by_role("button", name="View large")
     viewing.focus()
@@ -198,6 +212,27 @@ def test_collecting_what_does_not_end_says_that_it_goes_on(
         frontend.page.locator("dialog.flux-nodes-view").get_by_role("button", name="Collect").click()
         expect(frontend.page.get_by_text("Still running at the service", exact=True)).to_be_visible(timeout=BOUND)
     expect(panel).not_to_contain_text("still running", timeout=BOUND)
+
+
+def test_the_sidebar_says_when_comfyui_has_stopped_looking(
+    frontend: Frontend, terminal: Terminal, host: Comfyui, clock: Clock
+) -> None:
+    settings = host.base / "home" / "flux-nodes" / "settings.json"
+    with clock.held():
+        ended = terminal.run("generate", "a slow moraine", "--seed", "8", "--no-wait", "--json", *SMALL)
+        assert ended.code == 0, ended.err
+        panel = opened(frontend)
+        shown = card(panel, ended.document["id"])
+        settings.write_text('{"timeout": 1}')
+        panel.get_by_role("button", name="Collect").click()
+        expect(panel).to_contain_text("has stopped looking for 1 unfinished generation", timeout=BOUND)
+        told = frontend.page.get_by_role("alert").filter(has_text=ended.document["id"]).last
+        expect(told).to_contain_text("Collect in the FLUX sidebar", timeout=BOUND)
+        settings.unlink()
+        panel.get_by_role("button", name="Collect").click()
+        expect(panel).to_contain_text("ComfyUI goes on looking", timeout=BOUND)
+    expect(shown.get_by_role("img")).to_be_visible(timeout=BOUND)
+    expect(panel).not_to_contain_text("unfinished", timeout=BOUND)
 
 
 def test_pictures_that_are_used_cover_nothing(frontend: Frontend, terminal: Terminal) -> None:

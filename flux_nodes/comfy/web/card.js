@@ -104,14 +104,20 @@ function frame(generation) {
   return element("div", { class: "flux-nodes-frame", on: { click: open } }, ...parts);
 }
 
+/** The prompt opens the large view as the picture does. Keys have the button for it. */
+function prompt(generation) {
+  const words = generation.prompt || word("noPrompt");
+  const open = () => openView(generation);
+  return element("p", { class: "flux-nodes-prompt", text: words, title: words, on: { click: open } });
+}
+
 /** Make the card of a generation. */
 export function card(generation) {
-  const words = generation.prompt || word("noPrompt");
   const made = element(
     "li",
     { class: "flux-nodes-card", "data-id": generation.id, "data-status": generation.status, draggable: "true" },
     frame(generation),
-    element("p", { class: "flux-nodes-prompt", text: words, title: words }),
+    prompt(generation),
     trouble(generation),
     facts(generation),
   );

@@ -8,6 +8,7 @@ import { counted, word } from "./words.js";
 const ENDINGS = ["execution_success", "execution_error", "execution_interrupted"];
 
 const collected = new Set();
+const stopped = new Set(); // collected, and given up by the server
 const running = new Set();
 let isRunning = false;
 
@@ -15,6 +16,7 @@ function noteMove({ detail: { id, unfinished } }) {
   if (unfinished && isRunning) running.add(id);
   if (unfinished) return;
   collected.delete(id);
+  stopped.delete(id);
   running.delete(id);
 }
 
@@ -27,9 +29,15 @@ function end() {
   running.clear();
 }
 
+function stop() {
+  for (const id of collected) stopped.add(id);
+  collected.clear();
+}
+
 function giveUp() {
   end();
   collected.clear();
+  stopped.clear();
 }
 
 /** Listen to what runs here, from now on. */
@@ -40,7 +48,7 @@ export function followRuns() {
   // The server may be another process now, which follows nothing yet.
   api.addEventListener("reconnected", giveUp);
   // It warns when it has stopped to look for some: they may be collected anew.
-  api.addEventListener("flux-nodes.notice", ({ detail }) => detail.severity === "warn" && collected.clear());
+  api.addEventListener("flux-nodes.notice", ({ detail }) => detail.severity === "warn" && stop());
 }
 
 /** Have unfinished generations collected, all or those of `ids`, and say what comes of it. */
@@ -49,7 +57,10 @@ export async function collectAll(ids) {
   try {
     const { collecting } = await collect(ids);
     const known = collecting.length > 0 && collecting.every((id) => collected.has(id));
-    for (const id of collecting) collected.add(id);
+    for (const id of collecting) {
+      collected.add(id);
+      stopped.delete(id);
+    }
     if (known) tell("info", word("stillRunning"), counted("following", collecting.length));
     else if (collecting.length) tell("info", counted("collecting", collecting.length), word("goesOn"));
     else tell("info", word("nothingToCollect"));
@@ -67,6 +78,11 @@ export function collectGeneration({ id }) {
 /** How many of `unfinished` generations are being collected here. */
 export function beingCollected(unfinished) {
   return Math.min(unfinished, collected.size);
+}
+
+/** Whether the server has given up all of `count` generations that nobody follows here. */
+export function wereStopped(count) {
+  return stopped.size >= count;
 }
 
 /** Give how many of `unfinished` generations nobody follows here. */

@@ -3,7 +3,13 @@
 import { api } from "../../scripts/api.js";
 import { word } from "./words.js";
 
-export class ServerError extends Error {}
+export class ServerError extends Error {
+  /** `status` is that of the server's answer; 0 where none came. */
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /** Sends `state` events, whose `detail` is the newest state: {version, key, sandbox, unfinished}. */
 export const changes = new EventTarget();
@@ -27,7 +33,7 @@ async function ask(path, options = {}) {
   } catch {
     throw new ServerError(word("unreachable"));
   }
-  if (!answer.ok) throw new ServerError(await sentence(answer));
+  if (!answer.ok) throw new ServerError(await sentence(answer), answer.status);
   return answer;
 }
 
@@ -59,6 +65,11 @@ export function storeKey(key) {
 /** Have the stored API key forgotten. */
 export function forgetKey() {
   return told(read("key", { method: "DELETE" }));
+}
+
+/** Ask the service for the account behind the key: {credits, plan}. Its error is 409 where it does not know the key. */
+export function account() {
+  return read("account", { cache: "no-store" });
 }
 
 /** Switch the sandbox on or off. */
@@ -118,7 +129,7 @@ export async function upload(file) {
   body.append("image", file);
   body.append("type", "input");
   const answer = await api.fetchApi("/upload/image", { method: "POST", body });
-  if (!answer.ok) throw new ServerError(await sentence(answer));
+  if (!answer.ok) throw new ServerError(await sentence(answer), answer.status);
   const { name, subfolder } = await answer.json();
   return subfolder ? `${subfolder}/${name}` : name;
 }

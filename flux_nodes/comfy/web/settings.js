@@ -5,9 +5,11 @@
  */
 
 import { element, wordButton } from "./elements.js";
-import { changes, forgetKey, readState, state, storeKey, switchSandbox } from "./server.js";
-import { word } from "./words.js";
+import { account, changes, forgetKey, readState, state, storeKey, switchSandbox } from "./server.js";
+import { counted, word } from "./words.js";
 
+const UNKNOWN = 409; // what the server answers where the service does not know the key
+const UNANSWERED = 504; // and where the service does not answer
 const KEY_WORDS = { stored: "keyStored", environment: "keyFromEnvironment", missing: "keyIsMissing" };
 
 /** Call `show` with the state now and at each change, for as long as the element is on the page. */
@@ -48,8 +50,37 @@ function keyField(send) {
   });
 }
 
+function doubt({ status, message }) {
+  if (status === UNKNOWN) return word("keyUnknown");
+  return status === UNANSWERED ? word("keyUnanswered") : word("keyUnchecked", { sentence: message });
+}
+
+/** Tells on its `line` what the service says to the key; only the newest question is answered. */
+class KeyCheck {
+  line = statusLine();
+  turn = 0;
+
+  say(sentence, isBad = false) {
+    this.turn++;
+    this.line.classList.toggle("flux-nodes-bad", isBad);
+    this.line.textContent = sentence;
+    return this.turn;
+  }
+
+  async ask() {
+    const turn = this.say(word("keyChecking"));
+    try {
+      const { credits } = await account();
+      if (turn === this.turn) this.say(counted("keyWorks", credits));
+    } catch (error) {
+      if (turn === this.turn) this.say(doubt(error), error.status === UNKNOWN);
+    }
+  }
+}
+
 function keyEntry() {
   const status = statusLine();
+  const check = new KeyCheck();
   const field = keyField(() => store());
   async function store() {
     const key = field.value.trim();
@@ -58,14 +89,19 @@ function keyEntry() {
       return;
     }
     field.value = "";
-    await attempt(status, () => storeKey(key));
+    check.say("");
+    await attempt(status, async () => {
+      await storeKey(key);
+      check.ask();
+    });
   }
   const storing = wordButton(word("keyStore"), store, { class: "flux-nodes-button flux-nodes-main" });
   const forgetting = wordButton(word("keyForget"), () => attempt(status, forgetKey));
   const note = element("span", { class: "flux-nodes-note", text: word("keyNote") });
   const row = element("div", { class: "flux-nodes-row" }, field, storing, forgetting);
-  const entry = element("div", { class: "flux-nodes-setting" }, row, status, note);
+  const entry = element("div", { class: "flux-nodes-setting" }, row, status, check.line, note);
   follow(entry, ({ key }) => {
+    if (key !== "stored") check.say("");
     status.textContent = word(KEY_WORDS[key]);
     field.disabled = storing.disabled = key === "environment";
     forgetting.disabled = key !== "stored";

@@ -4,7 +4,7 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { card } from "./card.js";
 import { element, icon, iconButton, wordButton } from "./elements.js";
-import { beingCollected, collectAll, unattended } from "./following.js";
+import { beingCollected, collectAll, unattended, wereStopped } from "./following.js";
 import { changes, generations, readState, state } from "./server.js";
 import { ago } from "./telling.js";
 import { counted, word } from "./words.js";
@@ -223,7 +223,8 @@ class Panel {
       collectAll();
     };
     const button = wordButton(word("collect"), press, main);
-    return this.notice("hourglass", counted("unfinished", count), button);
+    const sentence = counted(wereStopped(count) ? "stopped" : "unfinished", count);
+    return this.notice("hourglass", sentence, button);
   }
 }
 

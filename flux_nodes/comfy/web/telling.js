@@ -12,6 +12,7 @@ const STATES = {
   refused: "stateRefused",
   unconfirmed: "stateUnconfirmed",
 };
+const SAYING_MONEY = ["failed", "refused", "unconfirmed"];
 const DOORS = { comfyui: "doorComfyui", terminal: "doorTerminal", assistant: "doorAssistant" };
 const PRETENDED = "sandbox"; // what the journal calls the service when it is the sandbox
 const STEPS = [
@@ -41,7 +42,7 @@ export function money(generation) {
 /** Say what a generation cost; null when that is unknown, nothing, or said by `money`. */
 export function cost(generation) {
   const { status, credits } = generation;
-  const isSaid = credits == null || status === "failed" || status === "refused" || isPretended(generation);
+  const isSaid = credits == null || SAYING_MONEY.includes(status) || isPretended(generation);
   return isSaid ? null : counted("credits", credits);
 }
 
