@@ -45,11 +45,10 @@ async def _collect(settings: Settings, ids: tuple[str, ...]) -> None:
                 seen[moved.id] = moved
                 tell(moved)
     except StillRunning as error:
-        after = f"After {settings.timeout / 60:g} minutes still running at the service"
+        time = f"After {settings.timeout / 60:g} minutes still running at the service"
         ids_ = " ".join(error.generation_ids)
-        notice(
-            "warn", "ComfyUI has stopped looking", f"{after}: Collect in the FLUX sidebar looks again, free. ({ids_})"
-        )
+        detail = f"{time}: Collect in the FLUX sidebar looks again, free. ({ids_})"
+        notice("warn", "ComfyUI has stopped looking", detail)
     except FluxNodesError as error:
         told = guided(error, Run(alone=True, generations=tuple(seen.values())))
         notice("warn", "Not all FLUX generations could be collected", str(told))
