@@ -26,7 +26,6 @@ class Prompt:
     """One prompt, as its nodes see it. Only in the event loop that runs it."""
 
     def __init__(self, prompt_id: str) -> None:
-        self.id = prompt_id
         self.runs = 0
         self._under_way = 0
         self._landed = float("-inf")

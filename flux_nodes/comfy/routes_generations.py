@@ -11,6 +11,7 @@ from . import service
 from .routes_exchange import Answer, Asked, Refused, document, told
 from .routes_opening import opened
 from .telling import describe
+from .words import shortened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -181,9 +182,7 @@ async def _pictured(asked: Asked) -> AsyncIterator[tuple[Generations, Generation
 
 def _line(generation: Generation) -> str:
     """Tell a generation from its like. It is saved in graphs: nothing in it changes with time."""
-    words = " ".join(generation.prompt.split())
-    if len(words) > _LONGEST_PROMPT:
-        words = words[: _LONGEST_PROMPT - 1].rstrip() + "…"
+    words = shortened(" ".join(generation.prompt.split()), _LONGEST_PROMPT)
     seed = "" if generation.seed is None else f"seed {generation.seed}"
     moment = f"{generation.created_at.astimezone():%Y-%m-%d %H:%M}"
     facts = " · ".join(fact for fact in (words, generation.model, seed, moment) if fact)

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from flux_nodes.sandbox import Sandbox, serving
+from tests.cli.terminal import Terminal
 from tests.hosts import pack, places
 from tests.hosts.comfyui import Comfyui, FrontendAge
 from tests.hosts.frontend import Frontend, started_browser
 from tests.hosts.inspector import Inspector
 from tests.hosts.postgresql import Postgresql
+from tests.hosts.running import Clock
+from tests.hosts.web import KEY
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -115,6 +119,50 @@ def open_frontend(browser: Browser) -> Iterator[OpenFrontend]:
             return Frontend(context.new_page(), server)
 
         yield visit
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    """Give the clock of a module's service."""
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def service(clock: Clock) -> Iterator[Sandbox]:
+    """Give a service that knows KEY."""
+    made = Sandbox(keys={KEY: 1000}, seconds=0.5, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def address(service: Sandbox) -> Iterator[str]:
+    """Serve it."""
+    with serving(service) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def visit(host: Comfyui, browser: Browser) -> Iterator[Frontend]:
+    """Open the frontend of the module's `host`: one visit for all its tests."""
+    with browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
+        yield Frontend(context.new_page(), host)
+
+
+@pytest.fixture
+def frontend(visit: Frontend) -> Iterator[Frontend]:
+    """Give that visit with an empty canvas; nothing of ours may complain in the console meanwhile."""
+    visit.load_graph({"version": 0.4, "nodes": [], "links": [], "last_node_id": 0, "last_link_id": 0})
+    visit.console_errors.clear()
+    yield visit
+    assert visit.console_errors == []
+
+
+@pytest.fixture
+def terminal(host: Comfyui, address: str, tmp_path: Path) -> Terminal:
+    """Give a terminal of the person whose `host` it is, who has set a key there."""
+    home = host.base / "home" / "flux-nodes"
+    return Terminal(tmp_path, {"FLUX_NODES_HOME": str(home), "APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": KEY})
 
 
 @pytest.fixture

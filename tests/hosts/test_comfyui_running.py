@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
 def sandbox(clock: Clock) -> Iterator[Sandbox]:
     made = Sandbox(seconds=0.5, clock=clock)
     yield made

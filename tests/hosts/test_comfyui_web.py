@@ -8,72 +8,27 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from flux_nodes.sandbox import Fault, Sandbox, serving
+from flux_nodes.sandbox import Fault, Sandbox
 from tests.cli.terminal import SMALL, Terminal
-from tests.hosts.frontend import Frontend
 from tests.hosts.places import ROOT
-from tests.hosts.web import ADD, BOUND, MIDDLE, Clock, card, generated, nodes, opened, settings_dialog, until
+from tests.hosts.web import ADD, BOUND, KEY, MARKUP, MIDDLE, card, generated, nodes, opened, settings_dialog, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import Browser
 
     from tests.hosts.comfyui import Comfyui
     from tests.hosts.conftest import OpenFrontend, StartComfyui
+    from tests.hosts.frontend import Frontend
+    from tests.hosts.running import Clock
 
-KEY = "canary-5d21-of-a-key"
-MARKUP = '<img src=x onerror="window.harmed = true"> a lake'
 
 _OFFERED = """() => window.app.graph.nodes[0].widgets.find(widget => widget.name === 'generation').options.values"""
-
-
-@pytest.fixture(scope="module")
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def service(clock: Clock) -> Iterator[Sandbox]:
-    made = Sandbox(keys={KEY: 1000}, seconds=0.5, clock=clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def address(service: Sandbox) -> Iterator[str]:
-    with serving(service) as server:
-        yield server.url
 
 
 @pytest.fixture(scope="module", params=["paired", "newest"])
 def host(request: pytest.FixtureRequest, address: str, start_comfyui: StartComfyui) -> Comfyui:
     """A ComfyUI that knows no key, with the frontend that it came with, or the newest."""
     return start_comfyui({"APIFRAME_BASE_URL": address}, frontend=request.param)
-
-
-@pytest.fixture(scope="module")
-def visit(host: Comfyui, browser: Browser) -> Iterator[Frontend]:
-    """One visit for all tests of a frontend."""
-    with browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
-        yield Frontend(context.new_page(), host)
-
-
-@pytest.fixture
-def frontend(visit: Frontend) -> Iterator[Frontend]:
-    """The frontend with an empty canvas; nothing of ours may complain in the console meanwhile."""
-    visit.load_graph({"version": 0.4, "nodes": [], "links": [], "last_node_id": 0, "last_link_id": 0})
-    visit.console_errors.clear()
-    yield visit
-    assert visit.console_errors == []
-
-
-@pytest.fixture
-def terminal(host: Comfyui, address: str, tmp_path: Path) -> Terminal:
-    """A terminal of the same person, who has set a key there."""
-    home = host.base / "home" / "flux-nodes"
-    return Terminal(tmp_path, {"FLUX_NODES_HOME": str(home), "APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": KEY})
 
 
 @pytest.fixture

@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from flux_nodes.sandbox import Fault, Sandbox, serving
+from flux_nodes.sandbox import Fault, Sandbox
 from tests.cli.terminal import SMALL, Terminal
-from tests.hosts.frontend import Frontend
 from tests.hosts.places import ROOT
-from tests.hosts.web import BOUND, PROMPT, Clock, card, generated, nodes, opened, until
+from tests.hosts.web import BOUND, KEY, MARKUP, PROMPT, card, generated, nodes, opened, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Locator
 
     from tests.hosts.comfyui import Comfyui
     from tests.hosts.conftest import StartComfyui
+    from tests.hosts.frontend import Frontend
+    from tests.hosts.running import Clock
 
-KEY = "canary-77c0-of-a-key"
-MARKUP = '<img src=x onerror="window.harmed = true"> a lake'
 FAILED = "the moderators said <b>no</b>"
 
 _TABS = "() => window.app.extensionManager.workflow.openWorkflows.map(tab => tab.path)"
@@ -35,49 +31,10 @@ _AREAS = "() => window.app.graph.nodes.map(({pos, size}) => [pos[0], pos[1] - 30
 _LOADED = "count => window.app.graph.nodes.filter(node => node.imgs?.[0]?.naturalWidth).length === count"
 
 
-@pytest.fixture(scope="module")
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def service(clock: Clock) -> Iterator[Sandbox]:
-    made = Sandbox(keys={KEY: 1000}, seconds=0.5, clock=clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def address(service: Sandbox) -> Iterator[str]:
-    with serving(service) as server:
-        yield server.url
-
-
 @pytest.fixture(scope="module", params=["paired", "newest"])
 def host(request: pytest.FixtureRequest, address: str, start_comfyui: StartComfyui) -> Comfyui:
     environment = {"APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": KEY}
     return start_comfyui(environment, frontend=request.param)
-
-
-@pytest.fixture(scope="module")
-def visit(host: Comfyui, browser: Browser) -> Iterator[Frontend]:
-    with browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
-        yield Frontend(context.new_page(), host)
-
-
-@pytest.fixture
-def frontend(visit: Frontend) -> Iterator[Frontend]:
-    """The frontend with an empty canvas; nothing of ours may complain in the console meanwhile."""
-    visit.load_graph({"version": 0.4, "nodes": [], "links": [], "last_node_id": 0, "last_link_id": 0})
-    visit.console_errors.clear()
-    yield visit
-    assert visit.console_errors == []
-
-
-@pytest.fixture
-def terminal(host: Comfyui, address: str, tmp_path: Path) -> Terminal:
-    home = host.base / "home" / "flux-nodes"
-    return Terminal(tmp_path, {"FLUX_NODES_HOME": str(home), "APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": KEY})
 
 
 def came_to_nothing(terminal: Terminal, prompt: str, *words: str) -> None:

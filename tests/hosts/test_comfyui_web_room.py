@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from flux_nodes.sandbox import Fault, Sandbox, serving
-from tests.hosts.frontend import Frontend
+from flux_nodes.sandbox import Fault, Sandbox
 from tests.hosts.places import ROOT
-from tests.hosts.web import ADD, BOUND, PROMPT
+from tests.hosts.web import ADD, BOUND, KEY, PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Locator
 
     from tests.hosts.comfyui import Comfyui
     from tests.hosts.conftest import StartComfyui
+    from tests.hosts.frontend import Frontend
 
-KEY = "canary-a1f3-of-a-key"
 REASON = '<img src=x onerror="window.harmed = true"> is not what the moderators of this service like to see here'
 LINES = 60  # pixels of the canvas that four lines of a prompt need
 
@@ -43,24 +42,9 @@ _SHRINK = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    made = Sandbox(keys={KEY: 1000}, seconds=0.5)
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module", params=["paired", "newest"])
-def host(request: pytest.FixtureRequest, service: Sandbox, start_comfyui: StartComfyui) -> Iterator[Comfyui]:
-    with serving(service) as server:
-        environment = {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": KEY}
-        yield start_comfyui(environment, frontend=request.param)
-
-
-@pytest.fixture(scope="module")
-def visit(host: Comfyui, browser: Browser) -> Iterator[Frontend]:
-    with browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
-        yield Frontend(context.new_page(), host)
+def host(request: pytest.FixtureRequest, address: str, start_comfyui: StartComfyui) -> Comfyui:
+    return start_comfyui({"APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": KEY}, frontend=request.param)
 
 
 @pytest.fixture(params=[False, True], ids=["canvas", "vue"])

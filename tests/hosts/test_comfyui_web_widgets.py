@@ -10,17 +10,15 @@ from playwright.sync_api import expect
 
 from flux_nodes.core.catalog import MODELS, PARAMETERS
 from flux_nodes.nodes import NODES
-from tests.hosts.frontend import Frontend
 from tests.hosts.places import ROOT
 from tests.hosts.web import ADD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
-
     from tests.hosts.comfyui import Comfyui
     from tests.hosts.conftest import StartComfyui
+    from tests.hosts.frontend import Frontend
 
 YESTERDAY = ROOT / "tests" / "graph" / "yesterday" / "0.2.0"
 OFFERED = [item.name for item in PARAMETERS if NODES[0].input(item.name) is not None and item.kind != "image"]
@@ -71,13 +69,6 @@ def untaken(model: str) -> set[str]:
 @pytest.fixture(scope="module", params=["paired", "newest"])
 def host(request: pytest.FixtureRequest, start_comfyui: StartComfyui) -> Comfyui:
     return start_comfyui({}, frontend=request.param)
-
-
-@pytest.fixture(scope="module")
-def visit(host: Comfyui, browser: Browser) -> Iterator[Frontend]:
-    """One visit for all tests of a frontend."""
-    with browser.new_context(viewport={"width": 1600, "height": 1000}) as context:
-        yield Frontend(context.new_page(), host)
 
 
 @pytest.fixture(params=[False, True], ids=["canvas", "vue"])

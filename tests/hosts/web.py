@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,12 @@ if TYPE_CHECKING:
 
 BOUND = 60_000
 """Milliseconds that anything may take, on a machine with much to do."""
+
+KEY = "canary-5d21-of-a-key"
+"""A key that the service knows, and that must be found nowhere."""
+
+MARKUP = '<img src=x onerror="window.harmed = true"> a lake'
+"""A prompt that must be shown as it is."""
 
 MIDDLE = """type => {
   const node = window.app.graph.nodes.find(node => node.type === type)
@@ -50,24 +55,6 @@ PROMPT = """text => {
 
 _NODES = """type => window.app.graph.nodes.filter(node => node.type === type)
   .map(node => Object.fromEntries(node.widgets.map(widget => [widget.name, widget.value])))"""
-
-
-class Clock:
-    """A clock that can be held, so that no generation gets on."""
-
-    def __init__(self) -> None:
-        self._held: float | None = None
-
-    def __call__(self) -> float:
-        return time.time() if self._held is None else self._held
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        self._held = time.time()
-        try:
-            yield
-        finally:
-            self._held = None
 
 
 def generated(terminal: Terminal, prompt: str, *words: str) -> str:
