@@ -92,6 +92,13 @@ def test_the_prompt_keeps_some_lines_when_a_picture_arrives(frontend: Frontend) 
         assert after["prompt"] >= LINES
 
 
+@pytest.mark.parametrize("frontend", [True], ids=["vue"], indirect=True)
+def test_a_prompt_that_is_squeezed_when_the_words_come_gets_its_lines_back(frontend: Frontend) -> None:
+    drawn_prompt(frontend).evaluate("field => { field.style.maxHeight = '20px' }")
+    ran(frontend, "a paper kite")
+    assert drawn_prompt(frontend).evaluate("field => field.offsetHeight") >= LINES
+
+
 @pytest.mark.parametrize("frontend", [False], ids=["canvas"], indirect=True)
 def test_a_size_that_a_person_gave_is_kept_through_the_next_run_and_in_the_file(frontend: Frontend) -> None:
     ran(frontend, "a paper plane")

@@ -9,6 +9,7 @@ import { app } from "../../scripts/app.js";
 const WORDS = "$$node-text-preview"; // the widgets that ComfyUI adds below ours
 const PICTURE = "$$canvas-image-preview";
 const FEW_LINES = 90; // the height of about five
+const DRAWN_LINES = 72; // the height of about four in Nodes 2.0, which is less than they give at first
 const LINE = 16;
 const LETTER = 6.2; // the mean width of one, at the size of the words
 const MARGIN = 64; // what stands left and right of the words
@@ -81,14 +82,15 @@ function nodeOf(id) {
   return app.canvas?.graph?.getNodeById(String(id).split(":").at(-1));
 }
 
-/** Nodes 2.0 share the room out by themselves: their prompts are given the least that they may have. */
+/**
+ * Nodes 2.0 share the room out by themselves: their prompts are given the least that they may have. It is not measured:
+ * the words may come while the node is being drawn, or when it is squeezed already.
+ */
 function keepPrompt({ detail }) {
   const id = detail.nodeId ?? detail.node_id;
   if (id === undefined || !window.LiteGraph.vueNodesMode || !kept.has(nodeOf(id) ?? {})) return;
   const fields = document.querySelectorAll(`[data-node-id="${CSS.escape(String(id).split(":").at(-1))}"] textarea`);
-  for (const field of fields) {
-    if (!field.style.minHeight) field.style.minHeight = `${Math.min(field.offsetHeight, FEW_LINES)}px`;
-  }
+  for (const field of fields) field.style.minHeight = `${DRAWN_LINES}px`;
 }
 
 /** An old picture above the words of a new failure would be taken for what failed. */
