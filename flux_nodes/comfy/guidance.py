@@ -118,11 +118,11 @@ def _(error: UnknownGeneration, run: Run) -> tuple[str, str]:
 
 @_told.register
 def _(error: OtherService, run: Run) -> tuple[str, str]:
-    del run
+    again = "collect again" if run.alone else "run again"
     if is_pretended(error.service):
-        return f"{error.id} was made on the sandbox, which is off.", f"Switch it on in {SETTINGS}, and run again."
+        return f"{error.id} was made on the sandbox, which is off.", f"Switch it on in {SETTINGS}, and {again}."
     if is_pretended(error.set_to):
-        return f"{error.id} was not made on the sandbox, which is on.", f"Switch it off in {SETTINGS}, and run again."
+        return f"{error.id} was not made on the sandbox, which is on.", f"Switch it off in {SETTINGS}, and {again}."
     way = f"Start ComfyUI with APIFRAME_BASE_URL={error.service} to collect it."
     return f"{error.id} belongs to {error.service}, and ComfyUI speaks to {error.set_to}.", way
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from ..core.errors import MissingKey, OtherService
 from . import service
 from .routes_exchange import Answer, Asked, Refused, document, told
 from .routes_opening import opened
@@ -97,7 +98,8 @@ async def workflow(asked: Asked) -> Answer:
 async def collect(asked: Asked) -> Answer:
     """POST {} or {"ids": […]}: follow unfinished generations to their stored images in the background, free of charge.
 
-    Those that are settled already are left out of the answer. Raises UnknownGeneration, MissingKey, Refused.
+    Those that are settled already are left out of the answer. Raises UnknownGeneration, OtherService, MissingKey,
+    Refused.
     """
     wanted = _ids(document(asked).get("ids"))
     settings = await service.settings()
@@ -110,11 +112,10 @@ async def collect(asked: Asked) -> Answer:
 
 
 def _keep(settings: Settings, ids: Sequence[str]) -> None:
-    from ..core.errors import MissingKey
     from .keeper import collect as keep
 
     if settings.api_key is None:
-        raise MissingKey("Collecting asks the service: set your APIFRAME key in ComfyUI's settings (Flux Nodes).")
+        raise MissingKey("No API key is set, and collecting asks the service.")
     keep(settings, ids)
 
 
@@ -122,25 +123,9 @@ async def _owed(generations: Generations, ids: Sequence[str]) -> list[Generation
     known = [await generations.get(id_) for id_ in dict.fromkeys(ids)]
     owed = [generation for generation in known if not generation.settled]
     for generation in owed:
-        _require_own(generation, generations.settings.service_name)
+        if generation.service != generations.settings.service_name:
+            raise OtherService(generation.id, service=generation.service, set_to=generations.settings.service_name)
     return owed
-
-
-def _require_own(generation: Generation, service_in_use: str) -> None:
-    from ..core.settings import PRETENDED
-
-    if generation.service == service_in_use:
-        return
-    if PRETENDED in {generation.service, service_in_use}:
-        way = (
-            f"Turn the sandbox {'on' if generation.service == PRETENDED else 'off'} in ComfyUI's settings (Flux Nodes)"
-        )
-    else:
-        way = f"Set APIFRAME_BASE_URL={generation.service}"
-    raise Refused(
-        HTTPStatus.CONFLICT,
-        f"{generation.id} belongs to {generation.service}; ComfyUI speaks to {service_in_use}. {way} to collect it.",
-    )
 
 
 def _ids(value: object) -> list[str] | None:

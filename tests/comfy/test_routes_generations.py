@@ -221,7 +221,10 @@ async def test_a_generation_of_another_service_is_not_asked_for_and_the_way_is_t
     service.switch(tmp_path / "home", on=True)
     assert await told("POST", "/flux-nodes/collect", {}) == {"collecting": []}
     refusal = await told("POST", "/flux-nodes/collect", {"ids": [generation.id]}, status=409)
-    assert "sandbox off" in refusal["error"]
+    assert refusal["error"] == (
+        f"{generation.id} was not made on the sandbox, which is on. "
+        "Switch it off in Settings → Flux Nodes, and collect again."
+    )
     service.switch(tmp_path / "home", on=False)
 
 
