@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 
 async def catalog(asked: Asked) -> Answer:
-    """GET: tell the models, which parameters each takes, and which nodes have these as inputs."""
+    """GET: tell the models, which parameters each takes, our nodes, and which of them have these as inputs."""
     del asked
     generating = [node for node in NODES if node.paid]
     return told(
         {
             "models": {model.name: _told(model) for model in MODELS},
-            "nodes": [node.id for node in generating],
+            "nodes": [node.id for node in NODES],
+            "generating": [node.id for node in generating],
             "inputs": [item.name for item in PARAMETERS if any(node.input(item.name) for node in generating)],
         }
     )

@@ -36,6 +36,7 @@ _PICTURED = """() => {
 }"""
 _TOLD = """() => window.app.graph.nodes.find(node => node.type === 'FluxImagine').widgets
   .some(widget => widget.name === '$$node-text-preview' && String(widget.value).includes('stored in'))"""
+_WIDTH = "type => window.LiteGraph.createNode(type).size[0]"
 _SHRINK = """() => {
   const node = window.app.graph.nodes.find(node => node.type === 'FluxImagine')
   node.setSize([360, node.computeSize()[1]])
@@ -115,6 +116,43 @@ def test_a_small_node_is_wide_enough_for_its_title_and_its_words(frontend: Front
     frontend.page.evaluate(ADD, "FluxAccount")
     width = "() => window.app.graph.nodes.find(node => node.type === 'FluxAccount').size[0]"
     assert frontend.page.evaluate(width) >= 250
+
+
+@pytest.mark.parametrize("frontend", [False], ids=["canvas"], indirect=True)
+def test_a_node_of_comfyui_whose_name_begins_like_ours_is_left_as_it_is(frontend: Frontend) -> None:
+    assert frontend.page.evaluate(_WIDTH, "FluxDisableGuidance") < 250 <= frontend.page.evaluate(_WIDTH, "FluxAccount")
+
+
+def with_the_same_number_inside(words: str) -> dict[str, Any]:
+    """A graph whose FLUX Imagine has the number of one inside a subgraph, which has these words for a prompt."""
+    drawing: dict[str, Any] = json.loads((ROOT / "workflows" / "text_to_image.json").read_text("utf-8"))
+    packed = json.loads((ROOT / "subgraphs" / "FLUX Sketch and Refine.json").read_text("utf-8"))
+    (box,) = packed["nodes"]
+    box["widgets_values"][0] = words
+    (imagine,) = (node for node in drawing["nodes"] if node["type"] == "FluxImagine")
+    inside = packed["definitions"]["subgraphs"][0]["nodes"]
+    imagine["id"] = drawing["links"][0][1] = min(node["id"] for node in inside if node["type"] == "FluxImagine")
+    shown = {"id": 20, "type": "PreviewImage", "pos": [1400, 400], "size": [200, 200], "mode": 0}
+    shown["inputs"] = [{"name": "images", "type": "IMAGE", "link": 30}]
+    box |= {"pos": [900, 700]}
+    box["outputs"][1]["links"] = [30]  # the sketch, which is made first
+    drawing["nodes"] += [box, shown]
+    drawing["links"].append([30, box["id"], 1, shown["id"], 0, "IMAGE"])
+    return drawing | {"definitions": packed["definitions"], "last_node_id": 40, "last_link_id": 40}
+
+
+@pytest.mark.parametrize("frontend", [False], ids=["canvas"], indirect=True)
+def test_a_failure_inside_a_subgraph_leaves_a_picture_of_the_same_number_outside(
+    frontend: Frontend, service: Sandbox
+) -> None:
+    words = f"a paper fox, seen by {frontend.server.port}"
+    service.inject(Fault(where="submit", kind="fail", message=REASON, match=words))
+    frontend.load_graph(with_the_same_number_inside(words))
+    frontend.page.evaluate(PROMPT, f"a paper hen, seen by {frontend.server.port}")
+    assert frontend.run() == "error"
+    frontend.page.wait_for_function(_PICTURED, timeout=BOUND)
+    frontend.wait_for_frames()
+    assert frontend.page.evaluate(_PICTURED)
 
 
 def test_a_failure_is_told_whole_harmless_and_without_an_old_picture(frontend: Frontend, service: Sandbox) -> None:

@@ -13,9 +13,6 @@ import { sidebarTab } from "./sidebar.js";
 import { followModel } from "./widgets.js";
 import { loadWords } from "./words.js";
 
-/** How the names of our nodes begin. */
-const OURS = "Flux";
-
 let known;
 
 function wearStyle() {
@@ -50,8 +47,9 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
-    if (known?.nodes.includes(node.comfyClass)) followModel(node, known);
-    if (node.comfyClass?.startsWith(OURS)) keepRoom(node);
+    if (known?.generating.includes(node.comfyClass)) followModel(node, known);
+    // By the server's list: ComfyUI and other packs have nodes whose names begin like ours.
+    if (known?.nodes.includes(node.comfyClass)) keepRoom(node);
     keepRecent(node);
   },
 

@@ -78,8 +78,12 @@ export function keepRoom(node) {
   };
 }
 
+/** Give the node of an id that leads through subgraphs ("7:3"): the same number may stand in several of them. */
 function nodeOf(id) {
-  return app.canvas?.graph?.getNodeById(String(id).split(":").at(-1));
+  const path = String(id).split(":");
+  const last = path.pop();
+  const graph = path.reduce((outer, step) => outer?.getNodeById(step)?.subgraph, app.rootGraph ?? app.graph);
+  return graph?.getNodeById(last);
 }
 
 /**
@@ -87,16 +91,17 @@ function nodeOf(id) {
  * the words may come while the node is being drawn, or when it is squeezed already.
  */
 function keepPrompt({ detail }) {
-  const id = detail.nodeId ?? detail.node_id;
-  if (id === undefined || !window.LiteGraph.vueNodesMode || !kept.has(nodeOf(id) ?? {})) return;
-  const fields = document.querySelectorAll(`[data-node-id="${CSS.escape(String(id).split(":").at(-1))}"] textarea`);
+  if (!window.LiteGraph.vueNodesMode) return;
+  const node = nodeOf(detail.nodeId ?? detail.node_id);
+  if (!node || !kept.has(node) || node.graph !== app.canvas.graph) return;
+  const fields = document.querySelectorAll(`[data-node-id="${CSS.escape(node.id)}"] textarea`);
   for (const field of fields) field.style.minHeight = `${DRAWN_LINES}px`;
 }
 
 /** An old picture above the words of a new failure would be taken for what failed. */
 function takePictureAway({ detail }) {
   const { node_id: id, prompt_id } = detail;
-  const node = id === undefined ? undefined : nodeOf(id);
+  const node = nodeOf(id);
   if (!node || !kept.has(node)) return;
   api.dispatchCustomEvent("executed", { node: id, display_node: id, prompt_id, output: { images: [] } });
   node.imgs = undefined;
