@@ -61,9 +61,9 @@ def node_class(node: Node) -> type:
         "execute": classmethod(execute),
         "fingerprint_inputs": classmethod(fingerprint_inputs),
     }
-    recent = [item.name for item in node.inputs if item.recent]
-    if recent:
-        members["validate_inputs"] = classmethod(_taker(recent))
+    judged = _judged(node)
+    if judged:
+        members["validate_inputs"] = classmethod(_judge(node, judged))
     return type(node.id, (io.ComfyNode,), members)
 
 
@@ -72,15 +72,24 @@ def _may_be_fresh(values: Mapping[str, Any]) -> bool:
     return values.get(FRESH.name, False) is not False
 
 
-def _taker(names: Sequence[str]) -> Callable[..., bool]:
-    """Make a `validate_inputs` that takes any value of these inputs, whose choices ComfyUI does not know.
+def _judged(node: Node) -> Sequence[str]:
+    """Name the inputs that we judge before a run in place of ComfyUI, which checks all others.
 
-    It leaves the inputs that its signature names unchecked, and checks all others.
+    Those are the recent generations, since it does not know the choices, and the prompt. No more: it repeats what is
+    wrong for every input that is named, and takes it for the fault of each. What else is wrong is told by the run.
     """
+    return [item.name for item in node.inputs if item.recent or (node.check and item.multiline)]
 
-    def validate_inputs(cls: type, /, **values: Any) -> bool:
-        del cls, values
-        return True
+
+def _judge(node: Node, names: Sequence[str]) -> Callable[..., bool | str]:
+    """Make a `validate_inputs` for these inputs, which ComfyUI finds in its signature. It returns what is wrong."""
+
+    def validate_inputs(cls: type, /, **values: Any) -> bool | str:
+        del cls
+        known = {name: value for name, value in values.items() if value is not None}  # None comes along a link
+        faults = node.check(known) if node.check else ()
+        wrong = " ".join(f"{fault.problem}. Allowed: {fault.allowed}." for fault in faults)
+        return f"{wrong} Nothing was paid." if wrong else True
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     named = [inspect.Parameter(name, kind, default=None) for name in ("cls", *names)]

@@ -13,6 +13,7 @@ from flux_nodes.core.images import decode
 from flux_nodes.graph import Folders, Registry, read_workflow, stock_nodes
 from flux_nodes.nodes import NODES
 from flux_nodes.sandbox import Fault, Sandbox, serving
+from tests.hosts.conversation import PromptRefusedError
 from tests.hosts.places import ROOT
 
 if TYPE_CHECKING:
@@ -132,6 +133,33 @@ def test_a_value_that_the_page_rules_out_is_refused_before_anything_is_paid(host
     assert outcome.ended == "error"
     assert outcome.error is not None
     assert "aspect_ratio" in outcome.error
+    assert sandbox.charges == charges
+
+
+def test_a_graph_with_an_empty_prompt_is_refused_at_that_node_before_any_other_is_paid(
+    host: Comfyui, sandbox: Sandbox
+) -> None:
+    charges = sandbox.charges
+    graph = imagine(prompt="a draft", seed=31)
+    graph["3"] = {"class_type": "FluxImagine", "inputs": DEFAULTS | {"prompt": "  ", "image_prompt": ["1", 0]}}
+    graph["4"] = {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "flux"}}
+    del graph["2"]
+    with host.connect() as conversation, pytest.raises(PromptRefusedError) as refused:
+        conversation.queue(graph)
+    (error,) = refused.value.node_errors["3"]["errors"]
+    assert error["extra_info"] == {"input_name": "prompt"}
+    assert "is empty" in error["details"]
+    assert "Nothing was paid" in error["details"]
+    assert sandbox.charges == charges
+
+
+def test_a_prompt_that_comes_along_a_link_is_not_judged_before_the_run(host: Comfyui, sandbox: Sandbox) -> None:
+    charges = sandbox.charges
+    graph = imagine(prompt=["3", 0], seed=32)
+    graph["3"] = {"class_type": "PrimitiveString", "inputs": {"value": " "}}
+    outcome = host.submit(graph)
+    assert "is empty" in outcome.error
+    assert "Nothing was paid" in outcome.error
     assert sandbox.charges == charges
 
 
