@@ -9,24 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass, fields, replace
-from datetime import datetime, timezone
-from itertools import islice
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, or_, select, update
 
 from .database import Database, Taken
 from .errors import BudgetReached, UnknownGeneration
-from .generation import Generation, Status
+from .journal_reading import first, generation_of, newest
 from .process import is_gone, this_process
 from .schema import GENERATIONS, is_ready, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
+    from .generation import Generation, Status
     from .images import ImageFacts
     from .request import ImagineRequest
 
@@ -146,7 +146,7 @@ class Journal:
             connection.execute(update(GENERATIONS).where(GENERATIONS.c.claim == intent.claim).values(claim=None))
         row = _row(intent)
         connection.execute(insert(GENERATIONS).values(row))
-        return _generation(row)
+        return generation_of(row)
 
     def submitted(self, id_: str, task_id: str) -> Generation:
         """Record the task id under which the service took it."""
@@ -200,7 +200,7 @@ class Journal:
         """Return the generation with this id, or with this task id. Raises UnknownGeneration."""
         columns = GENERATIONS.c
         with self._database.reading() as connection:
-            found = _first(connection, or_(columns.id == id_, columns.task_id == id_))
+            found = first(connection, or_(columns.id == id_, columns.task_id == id_))
         if found is None:
             raise UnknownGeneration(f"There is no generation {id_!r} in the journal; see `flux-nodes list`.")
         return found
@@ -218,16 +218,8 @@ class Journal:
         Only those of these statuses and this service when any are named, and that have all the `words` in their
         prompt, model, door or ids, whatever their case.
         """
-        query = select(GENERATIONS).order_by(GENERATIONS.c.created_at.desc(), GENERATIONS.c.id)
-        if statuses:
-            query = query.where(GENERATIONS.c.status.in_(statuses))
-        if service is not None:
-            query = query.where(GENERATIONS.c.service == service)
-        if not words:
-            query = query.limit(most)
         with self._database.reading() as connection:
-            found = (_generation(row) for row in connection.execute(query).mappings())
-            return list(islice((each for each in found if _has(each, words.lower().split())), most))
+            return newest(connection, most=most, statuses=statuses, service=service, words=words)
 
     def spending(self, *, days: int = 30) -> list[Spending]:
         """Return what was spent, by day, door and service; the newest day first."""
@@ -256,22 +248,15 @@ class Journal:
         return self.get(id_)
 
 
-def _has(generation: Generation, words: Sequence[str]) -> bool:
-    """Tell whether all words are there. Not asked of the database: those differ in what they call the same letter."""
-    told = (generation.prompt, generation.model, generation.door, generation.id, generation.task_id or "")
-    text = "\n".join(told).lower()
-    return all(word in text for word in words)
-
-
 def _holder(connection: Connection, intent: Intent) -> Generation | None:
     if intent.claim is None or intent.fresh:
         return None
     columns = GENERATIONS.c
-    found = _first(connection, columns.claim.in_(intent.claims))
+    found = first(connection, columns.claim.in_(intent.claims))
     if found is None:
         # What was asked for last came to nothing: an earlier one of the same picture is as good.
         same = (columns.service == intent.service) & columns.fingerprint.in_(intent.request.fingerprints)
-        found = _first(connection, same & columns.status.in_((*UNFINISHED, "stored")))
+        found = first(connection, same & columns.status.in_((*UNFINISHED, "stored")))
     return None if found is None else replace(found, reused=True)
 
 
@@ -279,8 +264,11 @@ def _hold_budget(connection: Connection, intent: Intent) -> None:
     if intent.budget is None:
         return
     columns = GENERATIONS.c
-    today = columns.created_at.startswith(_now()[:10]) & (columns.service == intent.service)
-    spent = float(connection.execute(select(func.sum(columns.credits)).where(today)).scalar() or 0)
+    today = datetime.now(timezone.utc).date()
+    # By its two ends, and not as the beginning of a text: only so does the index by time help.
+    is_today = (columns.created_at >= f"{today}") & (columns.created_at < f"{today + timedelta(days=1)}")
+    at_this_service = select(func.sum(columns.credits)).where(is_today, columns.service == intent.service)
+    spent = float(connection.execute(at_this_service).scalar() or 0)
     if spent + intent.credits > intent.budget:
         raise BudgetReached(spent=spent, cost=intent.credits, budget=intent.budget)
 
@@ -302,26 +290,6 @@ def _row(intent: Intent) -> dict[str, Any]:
         "retry_of": intent.retry_of,
         "graph": intent.graph,
     }
-
-
-def _first(connection: Connection, where: ColumnElement[bool]) -> Generation | None:
-    row = connection.execute(select(GENERATIONS).where(where)).mappings().first()
-    return None if row is None else _generation(row)
-
-
-_FIELDS = frozenset(field.name for field in fields(Generation))
-
-
-def _generation(row: Mapping[Any, Any]) -> Generation:
-    known = {name: value for name, value in row.items() if name in _FIELDS}
-    return Generation(
-        **{
-            **known,
-            "request": json.loads(row["request"]),
-            "created_at": datetime.fromisoformat(row["created_at"]),
-            "updated_at": datetime.fromisoformat(row["updated_at"]),
-        }
-    )
 
 
 def _now() -> str:

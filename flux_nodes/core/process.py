@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
+import sys
 from datetime import datetime, timedelta, timezone
 
 _LONGEST_SEND = timedelta(minutes=10)
 """Longer than any submit can take, with all its permitted repetitions."""
 
+_RUN: str = vars(sys).setdefault("_flux_nodes_run", secrets.token_hex(8))
+"""Tells this run of Python from another under the same number: a program may replace itself (`os.execv`), which leaves
+the system's own facts of the process as they were. Kept where a second copy of this module in the process finds it.
+"""
+
 
 def this_process() -> str:
-    """Name this process on this machine."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Name this run of this process on this machine: `host:number.run`. Before 0.3.0 it was `host:number`."""
+    return f"{socket.gethostname()}:{os.getpid()}.{_RUN}"
 
 
 def is_gone(owner: str | None, *, since: str) -> bool:
@@ -23,8 +30,12 @@ def is_gone(owner: str | None, *, since: str) -> bool:
     began = datetime.fromisoformat(since)
     if datetime.now(timezone.utc) - began > _LONGEST_SEND:
         return True
-    host, _, pid = (owner or "").rpartition(":")
-    return host == socket.gethostname() and pid.isdigit() and not _runs(int(pid), began)
+    host, _, process = (owner or "").rpartition(":")
+    pid, _, run = process.partition(".")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    was_replaced = int(pid) == os.getpid() and run not in {"", _RUN}
+    return was_replaced or not _runs(int(pid), began)
 
 
 def _runs(pid: int, began: datetime) -> bool:

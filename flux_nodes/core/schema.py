@@ -5,6 +5,7 @@
 | 1 | 0.1.0 | one table, one row for each generation |
 | 2 | 0.2.0 | credits, the claim on a picture, the process that sends, what a generation repeats |
 | 3 | 0.3.0 | the graph that asked for it |
+| 4 | 0.3.0 | indexes by status and by fingerprint |
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .errors import StorageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-VERSION = 3
+VERSION = 4
 
 METADATA = MetaData()
 GENERATIONS = Table(
@@ -54,6 +55,9 @@ _BY_TASK = Index("generations_by_task", GENERATIONS.c.task_id)
 _BY_CLAIM = Index("generations_by_claim", GENERATIONS.c.claim, unique=True)
 """One picture has one holder: two doors that ask for the same at once cannot both insert."""
 
+_BY_STATUS = Index("generations_by_status", GENERATIONS.c.status, GENERATIONS.c.created_at)
+_BY_FINGERPRINT = Index("generations_by_fingerprint", GENERATIONS.c.fingerprint)
+
 _SCHEMA = Table("flux_nodes_schema", METADATA, Column("version", Integer, nullable=False))
 
 
@@ -80,6 +84,7 @@ def prepare(connection: Connection) -> None:
     if found in (1, 2):
         _add(connection, "graph")
     if found < VERSION:
+        _index(connection, _BY_STATUS, _BY_FINGERPRINT)
         _stamp(connection)
 
 
@@ -92,13 +97,12 @@ def _version(connection: Connection) -> int:
 
 def _create(connection: Connection) -> None:
     connection.execute(CreateTable(GENERATIONS, if_not_exists=True))
-    for index in (_BY_TIME, _BY_TASK, _BY_CLAIM):
-        connection.execute(CreateIndex(index, if_not_exists=True))
+    _index(connection, _BY_TIME, _BY_TASK, _BY_CLAIM)
 
 
 def _to_2(connection: Connection) -> None:
     _add(connection, *_SINCE_2)
-    connection.execute(CreateIndex(_BY_CLAIM, if_not_exists=True))
+    _index(connection, _BY_CLAIM)
     # What was accepted before the journal counted cost one credit each: version 1 knew no other price.
     taken = GENERATIONS.c.status.not_in(("intent", "refused"))
     connection.execute(update(GENERATIONS).where(taken).values(credits=1.0))
@@ -111,6 +115,11 @@ def _add(connection: Connection, *names: str) -> None:
     change = Operations(MigrationContext.configure(connection))
     for name in names:
         change.add_column(GENERATIONS.name, Column(name, GENERATIONS.c[name].type))
+
+
+def _index(connection: Connection, *indexes: Index) -> None:
+    for index in indexes:
+        connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _stamp(connection: Connection) -> None:
