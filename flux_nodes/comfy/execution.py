@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import background, inscription, pixels
 from .flight import Flight, is_fresh
-from .prompts import LOOK, joined, raise_if_interrupted
+from .prompts import displayed, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..nodes import Node
-    from .words import Board
+    from .inscription import Signatures
+    from .lookout import Lookout
 
 _FAREWELL = 0.5
 """The most seconds that an interrupted node takes to see what it leaves behind, and to say so."""
@@ -30,10 +31,14 @@ _GLANCE = 0.02
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a node runs: in which prompt, as which node, as which of its runs, and which window asked for it."""
+    """Where a node runs: in which prompt, as which node, for which that windows know, as which of its runs.
+
+    And which window asked for it; none of a script that follows nothing.
+    """
 
     prompt_id: str
     node_id: str
+    shown_id: str
     index: int
     window: str | None
 
@@ -47,17 +52,20 @@ async def run(node: Node, values: Mapping[str, Any], host_class: Any) -> Any:
     with joined(place.prompt_id) as prompt:
         if node.paid:
             await prompt.until_payable(place.node_id)
-        board = prompt.board(place.node_id, place.window)
+        board = prompt.board(place.shown_id, place.window)
         flight = Flight(
             node=node,
             values=await pixels.arrays(node, values),
             graph=inscription.graph(host_class.hidden.prompt, host_class.hidden.extra_pnginfo),
             prompt_id=place.prompt_id,
-            line=board.line(place.index, prompt=_prompt(values), fresh=is_fresh(node, values)),
+            window=place.window,
+            board=board,
+            line=board.line(place.node_id, place.index, prompt=_prompt(values), fresh=is_fresh(node, values)),
         )
         with prompt.under_way():
-            work = asyncio.ensure_future(_output(flight, board, place, host_class))
-            await _until_done(work, flight, board)
+            signatures = prompt.signatures(host_class.hidden.prompt)
+            work = asyncio.ensure_future(_output(flight, place, host_class, signatures))
+            await _until_done(work, flight, prompt.lookout(place.node_id, board))
         failure = work.exception()
         if failure is None:
             prompt.landed()
@@ -78,20 +86,14 @@ def _place() -> _Place:
     from server import PromptServer
 
     here = get_executing_context()
-    return _Place(here.prompt_id, here.node_id, here.list_index or 0, PromptServer.instance.client_id)
+    window = PromptServer.instance.client_id
+    return _Place(here.prompt_id, here.node_id, displayed(here.node_id), here.list_index or 0, window)
 
 
-async def _until_done(work: asyncio.Future[Any], flight: Flight, board: Board) -> None:
+async def _until_done(work: asyncio.Future[Any], flight: Flight, lookout: Lookout) -> None:
     """Wait, with progress on the node. Raises ComfyUI's interruption, and cancels the work then."""
-    told = None
     try:
-        while not work.done():
-            await asyncio.wait([work], timeout=LOOK)
-            if board.percentage not in {told, None}:
-                told = board.percentage
-                await _progress(board)
-            if not work.done():
-                raise_if_interrupted()
+        await lookout.wait(work)
     finally:
         if not work.done():
             work.cancel()
@@ -105,21 +107,14 @@ async def _farewell(flight: Flight) -> None:
         await asyncio.sleep(_GLANCE)
 
 
-async def _progress(board: Board) -> None:
-    from comfy_api.latest import ComfyAPI
-
-    # The attribute `execution` is missing before ComfyUI 0.13; the class is there on all.
-    await ComfyAPI.Execution().set_progress(board.percentage, 100)
-
-
-async def _output(flight: Flight, board: Board, place: _Place, host_class: Any) -> Any:
+async def _output(flight: Flight, place: _Place, host_class: Any, signatures: Signatures) -> Any:
     from comfy_api.latest import io
 
     node, hidden = flight.node, host_class.hidden
     result = await asyncio.wrap_future(background.start(flight.run()))
     if result.generations:
-        made = board.made(place.index, result.generations)
-        inscription.inscribe(hidden.prompt, hidden.extra_pnginfo, place.node_id, made)
+        made = flight.board.made(place.node_id, place.index, result.generations)
+        inscription.inscribe(signatures, hidden.extra_pnginfo, place.node_id, made)
     values = await pixels.tensors(node, result.values)
     shown: dict[str, Any] = {}
     if node.is_output:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..core.generations import Generations, Graph
     from ..core.settings import Settings
     from ..nodes import Node
+    from .board import Board
     from .words import Line
 
 
@@ -30,12 +31,17 @@ def is_fresh(node: Node, values: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Flight:
-    """A run of `node` for a prompt; `line` is shown under the node, `over` is set when nothing of it runs any more."""
+    """A run of `node` for a prompt that a window asked for, or a script that follows it in none.
+
+    `line` is shown under the node, on `board`; `over` is set when nothing of it runs any more.
+    """
 
     node: Node
     values: Mapping[str, Any]
     graph: Graph | None
     prompt_id: str
+    window: str | None
+    board: Board
     line: Line
     over: Event = field(default_factory=Event)
 
@@ -51,29 +57,34 @@ class Flight:
 
     async def run(self) -> Result:
         """Run the node to its result. Only in the background. Raises what the node raises."""
+        try:
+            with self.board.ticking():
+                return await (self._run(await service.settings()) if self.node.needs_generations else self._run_alone())
+        finally:
+            self.over.set()
+
+    async def _run_alone(self) -> Result:
+        """Run a node that no generation concerns: it works also where settings and journal do not."""
+        try:
+            return await self._steps(None)
+        except asyncio.CancelledError:
+            self._leave_nothing()
+            raise
+
+    async def _run(self, settings: Settings) -> Result:
         from . import shared  # what it loads is heavy, and loads here where it holds up nobody
 
         shared.line.set(self.line)
-        ticking = asyncio.create_task(self._tick())
-        try:
-            return await self._run(await service.settings())
-        finally:
-            ticking.cancel()
-            self.over.set()
-
-    async def _run(self, settings: Settings) -> Result:
-        from .shared import shared
-
-        async with shared(settings) as generations:
+        async with shared.shared(settings) as generations:
             try:
-                return await self._steps(generations)
+                return await self._steps(Context(generations, graph=self.graph))
             except BaseException as error:
                 # Whatever ended it, what the service still makes is paid.
                 await self._leave(generations, interrupted=isinstance(error, asyncio.CancelledError))
                 raise
 
-    async def _steps(self, generations: Generations) -> Result:
-        steps = self.node.run(Context(generations, graph=self.graph), **self.values)
+    async def _steps(self, context: Context | None) -> Result:
+        steps = self.node.run(context, **self.values)
         async with aclosing(steps):
             async for step in steps:
                 if isinstance(step, Result):
@@ -84,21 +95,18 @@ class Flight:
 
     async def _leave(self, generations: Generations, *, interrupted: bool) -> None:
         """Hand on what goes on at the service. What was not sent yet is not sent any more."""
-        known = [await generations.get(id_) for id_ in self.line.ids]
+        known = [await generations.get(moved.id) for moved in self.line.moving]
         ids = [generation.id for generation in known if not generation.settled]
         if not interrupted:
             for generation in known:  # what ended the run may have come before the news of it
                 self.line.moved(generation)
-            keeper.collect(generations.settings, ids)
+            keeper.collect(generations.settings, ids, window=self.window)
         elif ids:
             again = "" if self.fresh else " Or run the graph again."
             self.line.end(f"Interrupted. {keeper.left_in_words(ids)}{again}", trouble=True)
-            keeper.leave(self.prompt_id, generations.settings, ids)
+            keeper.leave(self.prompt_id, generations.settings, ids, window=self.window)
         else:
-            self.line.end("Interrupted. Nothing of it goes on.", trouble=True)
+            self._leave_nothing()
 
-    async def _tick(self) -> None:
-        """Show every second."""
-        while True:
-            await asyncio.sleep(1 - self.line.seconds % 1)
-            self.line.show()
+    def _leave_nothing(self) -> None:
+        self.line.end("Interrupted. Nothing of it goes on.", trouble=True)

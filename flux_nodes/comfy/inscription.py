@@ -28,6 +28,51 @@ _remembered: OrderedDict[str, Any] = OrderedDict()
 _OURS = frozenset(node.id for node in NODES)
 
 
+class Signatures:
+    """Digests of all that the results of a prompt's nodes come from: the node, and what is linked into it.
+
+    Each node is read once, for what flows into many of them may be large.
+    """
+
+    def __init__(self, prompt: Any) -> None:
+        self._prompt: Mapping[str, Any] = prompt if isinstance(prompt, dict) else {}
+        self._known: dict[str, str] = {}
+
+    def of(self, node_id: str) -> str | None:
+        """Return the digest of a node; None of one that is not in the prompt."""
+        waiting = [node_id]
+        begun: set[str] = set()
+        while waiting:
+            id_ = waiting[-1]
+            before = [] if id_ in begun else [each for each in _sources(self._prompt, id_) if each not in self._known]
+            begun.add(id_)
+            # What leads in a circle does not run, and is told from others by its ids alone.
+            waiting += [each for each in before if each not in begun]
+            if not before or waiting[-1] == id_:
+                waiting.pop()
+                if id_ not in self._known:
+                    self._known[id_] = self._digest(id_)
+        return self._known[node_id] if isinstance(self._prompt.get(node_id), dict) else None
+
+    def _digest(self, id_: str) -> str:
+        node = self._prompt.get(id_)
+        inputs = _inputs(node)
+        links = {each: self._known.get(each) for each in _sources(self._prompt, id_)}
+        own = {name: _plain(value) for name, value in inputs.items()}
+        kind = node.get("class_type") if isinstance(node, dict) else None
+        return hashlib.sha256(json.dumps([id_, kind, own, links], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _inputs(node: Any) -> Mapping[str, Any]:
+    inputs = node.get("inputs") if isinstance(node, dict) else None
+    return inputs if isinstance(inputs, dict) else {}
+
+
+def _sources(prompt: Mapping[str, Any], id_: str) -> list[str]:
+    """Name the nodes that are linked into a node."""
+    return [value[0] for value in _inputs(prompt.get(id_)).values() if _is_link(value)]
+
+
 def graph(prompt: Any, extra: Any) -> Graph | None:
     """Return the graph that a node runs in, to be kept with what it generates: as the files of ComfyUI hold it."""
     found: dict[str, Any] = {}
@@ -41,11 +86,12 @@ def graph(prompt: Any, extra: Any) -> Graph | None:
     return found or None
 
 
-def inscribe(prompt: Any, extra: Any, node_id: str, made: Sequence[Generation]) -> None:
+def inscribe(signatures: Signatures, extra: Any, node_id: str, made: Sequence[Generation]) -> None:
     """Add what a node has made to the facts of its prompt, and remember it. `extra` is its `extra_pnginfo`."""
     facts = document({node_id: made})
-    if isinstance(prompt, dict) and node_id in prompt:
-        _remember(_signature(prompt, node_id), facts["nodes"][node_id])
+    signature = signatures.of(node_id)
+    if signature is not None:
+        _remember(signature, facts["nodes"][node_id])
     if isinstance(extra, dict):
         _add(extra, facts)
 
@@ -57,8 +103,9 @@ def on_prompt(request: dict[str, Any]) -> dict[str, Any]:
     """
     prompt, data = request.get("prompt"), request.get("extra_data")
     extra = data.get("extra_pnginfo") if isinstance(data, dict) else None
-    if isinstance(prompt, dict) and isinstance(extra, dict):
-        known = {id_: _remembered.get(_signature(prompt, id_)) for id_ in prompt if _is_ours(prompt[id_])}
+    if _remembered and isinstance(prompt, dict) and isinstance(extra, dict):
+        signatures = Signatures(prompt)
+        known = {id_: _remembered.get(signatures.of(id_) or "") for id_ in prompt if _is_ours(prompt[id_])}
         made = {id_: facts for id_, facts in known.items() if facts}
         if made:
             _add(extra, {**document({}), "nodes": made})
@@ -88,22 +135,6 @@ def _remember(signature: str, facts: Any) -> None:
 
 def _is_ours(node: Any) -> bool:
     return isinstance(node, dict) and node.get("class_type") in _OURS
-
-
-def _signature(prompt: Mapping[str, Any], node_id: str) -> str:
-    """Return a digest of all that a node's result comes from: the node, and what is linked into it."""
-    found: dict[str, Any] = {}
-    waiting = [node_id]
-    while waiting:
-        id_ = waiting.pop()
-        node = prompt.get(id_)
-        if id_ in found or not isinstance(node, dict):
-            continue
-        inputs = node.get("inputs")
-        known = inputs if isinstance(inputs, dict) else {}
-        found[id_] = [node.get("class_type"), {name: _plain(value) for name, value in known.items()}]
-        waiting += [value[0] for value in known.values() if _is_link(value)]
-    return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _is_link(value: Any) -> bool:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .words import Board
+    from .board import Board
 
 _LOOK = 0.5
 """Seconds between two looks at what runs, and those that a frontend has to hear of the end."""
 
 
 async def repeat_after(prompt_id: str, boards: Mapping[str, Board]) -> None:
-    """Wait for the end of a prompt, and write its last words under its nodes again, unless the next one runs already.
+    """Wait for the end of a prompt, and tell its last words once more, unless the next one runs already.
 
     Only in the background.
     """

@@ -13,13 +13,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import background, lasting
-from .words import Board
+from .board import Board
+from .inscription import Signatures
+from .lookout import LOOK, Lookout, raise_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-LOOK = 0.2
-"""Seconds between two looks at what nothing announces: ComfyUI's interrupt flag, and the other nodes."""
 
 
 class Prompt:
@@ -32,16 +31,28 @@ class Prompt:
         self._failures: dict[str, BaseException] = {}
         self._risen: set[str] = set()
         self._boards: dict[str, Board] = {}
+        self._lookouts: dict[str, Lookout] = {}
         self._kept: dict[str, Board] = {}
         self._asked: dict[str, str] = {}
+        self._signatures: tuple[object, Signatures] | None = None
         background.leave(lasting.repeat_after(prompt_id, ChainMap(self._boards, self._kept)))
 
     def board(self, node_id: str, window: str | None) -> Board:
-        """Return what stands under a node that runs."""
+        """Return what stands under a node that runs, or that another has been made of which runs."""
         if node_id not in self._boards:
             self._boards[node_id] = made = Board(node_id, window)
             _remember(node_id, self._asked.get(node_id, ""), made)
         return self._boards[node_id]
+
+    def lookout(self, node_id: str, board: Board) -> Lookout:
+        """Return who looks out for all runs of a node."""
+        return self._lookouts.setdefault(node_id, Lookout(board, node_id))
+
+    def signatures(self, graph: object) -> Signatures:
+        """Return the signatures of the nodes of its graph, in API format: computed once for all runs of them."""
+        if self._signatures is None or self._signatures[0] is not graph:
+            self._signatures = (graph, Signatures(graph))
+        return self._signatures[1]
 
     def foresee(self, node_id: str, window: str | None, asked: str) -> None:
         """Keep what stands under a node until it runs; where ComfyUI still has its result, it does not run at all.
@@ -106,8 +117,20 @@ def foresee(asked: str) -> None:
     from server import PromptServer
 
     here = get_executing_context()
-    if here is not None:
+    # A node that a loop makes of another has no place of its own, and its words are those of the other.
+    if here is not None and displayed(here.node_id) == here.node_id:
         _of_id(here.prompt_id).foresee(here.node_id, PromptServer.instance.client_id, asked)
+
+
+def displayed(node_id: str) -> str:
+    """Return the id of the node in the graph for which a node runs: mostly its own.
+
+    Nodes that others put in their place while a prompt runs, in loops for example, have ids that no window knows.
+    """
+    from comfy_execution.progress import get_progress_state
+
+    found: str = get_progress_state().dynprompt.get_display_node_id(node_id)
+    return found
 
 
 def _of_id(prompt_id: str) -> Prompt:
@@ -133,11 +156,3 @@ def joined(prompt_id: str) -> Iterator[Prompt]:
 async def _look() -> None:
     await asyncio.sleep(LOOK)
     raise_if_interrupted()
-
-
-def raise_if_interrupted() -> None:
-    """Raise ComfyUI's interruption if a person asked for it. Unlike ComfyUI's own look this leaves it to the others."""
-    import comfy.model_management as host
-
-    if host.processing_interrupted():
-        raise host.InterruptProcessingException

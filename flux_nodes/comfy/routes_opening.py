@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .quiet import quiet
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -21,8 +23,9 @@ DOOR = "comfyui"
 async def opened(settings: Settings) -> AsyncIterator[Generations]:
     """Open the generations for one request, which takes milliseconds. Raises InvalidSettings, StorageError."""
     kind = await asyncio.to_thread(_loaded)
-    async with kind.open(settings, door=DOOR) as generations:
-        yield generations
+    with quiet():
+        async with kind.open(settings, door=DOOR) as generations:
+            yield generations
 
 
 def _loaded() -> type[Generations]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ..core.generations import Generations
 from .background import heard_out
+from .quiet import quiet
 from .telling import tell
 
 if TYPE_CHECKING:
@@ -53,9 +53,6 @@ class _Opening:
         self.generations: Generations | None = None
 
 
-# ComfyUI's console shows whatever is logged from INFO on, and a line for every question would drown the rest.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
-
 _openings: dict[tuple[asyncio.AbstractEventLoop, Settings], _Opening] = {}
 
 
@@ -66,12 +63,13 @@ async def shared(settings: Settings) -> AsyncIterator[Generations]:
     opening = _openings.setdefault(key, _Opening())
     opening.users += 1
     try:
-        async with opening.turn:
-            if opening.generations is None:
-                opened = _TellingGenerations.open(settings, door="comfyui")
-                opening.generations = await opening.stack.enter_async_context(opened)
-            generations = opening.generations
-        yield generations
+        with quiet():
+            async with opening.turn:
+                if opening.generations is None:
+                    opened = _TellingGenerations.open(settings, door="comfyui")
+                    opening.generations = await opening.stack.enter_async_context(opened)
+                generations = opening.generations
+            yield generations
     finally:
         opening.users -= 1
         if not opening.users:

@@ -1,4 +1,4 @@
-"""What ComfyUI's frontend is told of generations: one form for lists and events, sent to every open window."""
+"""What ComfyUI's frontend is told of generations: one form for lists and events."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def tell(generation: Generation) -> None:
     _send(MOVED, describe(generation))
 
 
-def notice(severity: Severity, summary: str, detail: str) -> None:
-    """Show a toast in every window. Callable from any thread."""
-    _send(NOTICE, {"severity": severity, "summary": summary, "detail": detail})
+def notice(severity: Severity, summary: str, detail: str, *, window: str | None = None) -> None:
+    """Show a toast in one window, or in every one. Callable from any thread."""
+    _send(NOTICE, {"severity": severity, "summary": summary, "detail": detail}, window)
 
 
-def _send(event: str, data: dict[str, Any]) -> None:
+def _send(event: str, data: dict[str, Any], window: str | None = None) -> None:
     # Not imported: outside ComfyUI, where nobody listens, there is no such module.
     host = getattr(sys.modules.get("server"), "PromptServer", None)
     if host is not None:
-        host.instance.send_sync(event, data)
+        host.instance.send_sync(event, data, window)

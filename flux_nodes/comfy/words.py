@@ -1,8 +1,8 @@
-"""What stands under a node while it runs: its state in words and the time, a line for each of its runs."""
+"""What is said of the runs of a node: their state in words and the time."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..core.generation import Generation
+    from .board import Board
 
 _LONGEST = 700
 """Characters under the node of an error that is not ours; ComfyUI shows all of it elsewhere. Ours end with the money
@@ -28,59 +29,6 @@ _PATIENCE = 4.0
 """Seconds without an answer to what is sent, after which it is said."""
 
 _NO_ANSWER = "no answer from the service yet, it is tried for up to a minute"
-
-
-class Board:
-    """The lines under one node of one prompt, as the window sees them that asked for it."""
-
-    def __init__(self, node_id: str, window: str | None) -> None:
-        self._node_id = node_id
-        self._window = window
-        self._lines: dict[int, Line] = {}
-        self._shown = ""
-        self._before: dict[str, list[Any]] = {}
-
-    def line(self, index: int, *, prompt: str = "", fresh: bool = False) -> Line:
-        """Add the line of one run: the `index`-th of those that a list brings about, `fresh` if it pays each time."""
-        self._lines[index] = added = Line(self, prompt=prompt, fresh=fresh)
-        return added
-
-    @property
-    def percentage(self) -> float | None:
-        """How far all runs are together; None until one of them has a generation."""
-        known = [share for line in list(self._lines.values()) for share in line.shares()]
-        return sum(known) / len(known) if known else None
-
-    def made(self, index: int, generations: Sequence[Generation]) -> list[Generation]:
-        """Note what a run has made, and return what all of them have, in their order."""
-        self._lines[index].made = tuple(generations)
-        return [generation for at in sorted(self._lines) for generation in self._lines[at].made]
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether all runs have ended well."""
-        return all(line.final and not line.trouble for line in list(self._lines.values()))
-
-    def in_window(self, window: str | None) -> Board:
-        """Return the same last words, and the pictures with them, for another window."""
-        same = Board(self._node_id, window)
-        same._shown = self._shown
-        same._before = _joined([self._lines[at].pictures for at in sorted(self._lines)])
-        return same
-
-    def show(self) -> None:
-        """Write the lines under the node, where they differ from what stands there."""
-        text = "\n".join(_told([self._lines[at] for at in sorted(self._lines)]))
-        if text.strip() and text != self._shown:
-            self._shown = text
-            _send(text, self._node_id, self._window)
-
-    def repeat(self, prompt_id: str) -> None:
-        """Write what stands there again; where a prompt has not run the node, show its pictures again too."""
-        if self._before and self._window is not None:
-            _send_pictures(self._before, self._node_id, self._window, prompt_id)
-        if self._shown:
-            _send(self._shown, self._node_id, self._window)
 
 
 class Line:
@@ -111,20 +59,16 @@ class Line:
         return self.made or tuple(self._generations.values())
 
     @property
-    def ids(self) -> tuple[str, ...]:
-        """The generations that it is about."""
-        return tuple(self._generations)
+    def moving(self) -> tuple[Generation, ...]:
+        """Those that it waits for, as they were last seen."""
+        return tuple(self._generations.values())
 
     def moved(self, generation: Generation) -> None:
         """Note that a generation has moved, and show it."""
         self._generations[generation.id] = generation
         self._sending = self._sending or monotonic()
         self._waited = self._waited or not generation.settled
-        self.show()
-
-    def shares(self) -> list[float]:
-        """Say how far each generation is, 0 to 100."""
-        return [_share(generation) for generation in list(self._generations.values())]
+        self._board.show()
 
     def words(self) -> str:
         """Say how it stands."""
@@ -139,16 +83,12 @@ class Line:
         sending = all(generation.status == "intent" for generation in self._generations.values())
         return sending and self._sending is not None and monotonic() - self._sending > _PATIENCE
 
-    def show(self) -> None:
-        """Bring what stands under the node up to date."""
-        self._board.show()
-
     def end(self, words: str, *, trouble: bool = False) -> None:
         """Show the last words of this run; `trouble` is what a summary of many must not swallow."""
         self._took = self.seconds
         self.final = words
         self.trouble = trouble
-        self.show()
+        self._board.finish(self)
 
     def succeed(self, text: str, generations: Sequence[Generation]) -> None:
         """Show what came of it: `text`, with the time if it was waited for."""
@@ -167,15 +107,14 @@ class Line:
         self.end(f"failed · {reason if ours else shortened(reason, _LONGEST)}", trouble=True)
 
 
-def _told(lines: Sequence[Line]) -> list[str]:
+def told(lines: Sequence[Line]) -> list[str]:
     """Say how the runs of a node stand: one by itself; many as one and what went wrong, for there is little room."""
     if len(lines) == 1:
         return [lines[0].words()]
     made = [generation for line in lines for generation in line.generations]
-    named = list(zip(_names(lines), lines, strict=True))
-    troubles = [f"{name} {line.final}" for name, line in named if line.trouble]
+    troubles = [f"{name} {line.final}" for name, line in _named(lines) if line.trouble] if _in_trouble(lines) else []
     if not made:
-        return troubles or [f"{name} {line.words()}" for name, line in named]
+        return troubles or [f"{name} {line.words()}" for name, line in _named(lines)]
     seconds = max(line.seconds for line in lines)
     if troubles or not all(line.final for line in lines):
         return [f"{in_words(made)} · {int(seconds)} s", *troubles, *_kept(lines)]
@@ -183,12 +122,17 @@ def _told(lines: Sequence[Line]) -> list[str]:
     return [f"stored in {seconds:.1f} s · {summary(made)}{fresh}"] if _new(made) else [f"{summary(made)}{fresh}"]
 
 
-def _names(lines: Sequence[Line]) -> list[str]:
+def _in_trouble(lines: Sequence[Line]) -> bool:
+    return any(line.trouble for line in lines)
+
+
+def _named(lines: Sequence[Line]) -> list[tuple[str, Line]]:
     """Call each run by the beginning of its prompt, or by its number where that is another's too."""
     beginnings = [shortened(line.prompt, _BEGINNING) for line in lines]
+    times = Counter(beginnings)
     return [
-        f'"{beginning}":' if beginning and beginnings.count(beginning) == 1 else f"{at}."
-        for at, beginning in enumerate(beginnings, 1)
+        (f'"{beginning}":' if beginning and times[beginning] == 1 else f"{at}.", line)
+        for at, (beginning, line) in enumerate(zip(beginnings, lines, strict=True), 1)
     ]
 
 
@@ -212,7 +156,8 @@ def _new(generations: Sequence[Generation]) -> bool:
     return all(generation.status == "stored" and not generation.reused for generation in generations)
 
 
-def _share(generation: Generation) -> float:
+def share(generation: Generation) -> float:
+    """Say how far a generation is, 0 to 100."""
     if generation.settled or generation.status == "finished":
         return 100.0
     return float(generation.percentage or 0)
@@ -221,32 +166,3 @@ def _share(generation: Generation) -> float:
 def shortened(text: str, longest: int) -> str:
     """Return the beginning of a text that is longer than so many characters."""
     return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
-
-
-def _joined(shown: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, list[Any]]:
-    """Join what several runs of a node show, as ComfyUI does."""
-    shown = [each for each in shown if each]
-    return {key: [item for each in shown for item in each[key]] for key in shown[0]} if shown else {}
-
-
-def _send_pictures(pictures: Mapping[str, Sequence[Any]], node_id: str, window: str, prompt_id: str) -> None:
-    """Show pictures on a node once more, if their files are still there: as ComfyUI does when a node has run."""
-    from server import PromptServer
-
-    if all(_is_there(picture) for picture in pictures["images"]):
-        shown = {"node": node_id, "display_node": node_id, "output": pictures, "prompt_id": prompt_id}
-        PromptServer.instance.send_sync("executed", shown, window)
-
-
-def _is_there(picture: Mapping[str, str]) -> bool:
-    import folder_paths
-
-    folder = folder_paths.get_directory_by_type(picture["type"])
-    return folder is not None and Path(folder, picture["subfolder"], picture["filename"]).is_file()
-
-
-def _send(text: str, node_id: str, window: str | None) -> None:
-    from server import PromptServer
-
-    # The frontend of ComfyUI 0.3.75 takes it for markup, and an error's words may be a service's.
-    PromptServer.instance.send_progress_text(text.replace("<", "‹"), node_id, window)

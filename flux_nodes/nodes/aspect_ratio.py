@@ -23,7 +23,7 @@ _WIDTH, _HEIGHT = parameter("width"), parameter("height")
 
 
 async def aspect_ratio(
-    _context: Context, *, ratio: str, megapixels: float, custom: str = "", image: Array | None = None
+    _context: Context | None, *, ratio: str, megapixels: float, custom: str = "", image: Array | None = None
 ) -> AsyncGenerator[Step, None]:
     """Find the size of this shape and amount of pixels. Raises InvalidRequest for what no model takes."""
     shape = _shape(ratio, custom, image)
@@ -111,6 +111,7 @@ ASPECT_RATIO = Node(
         ),
     ),
     run=aspect_ratio,
+    needs_generations=False,
     check=_faults,
     search=("resolution", "size", "width", "height", "dimensions", "portrait", "landscape", "megapixels", "flux"),
 )

@@ -28,7 +28,7 @@ _INK = (228, 228, 231)
 
 
 async def contact_sheet(
-    _context: Context,
+    _context: Context | None,
     *,
     labels: Sequence[str] = (),
     title: Sequence[str] = (),
@@ -211,6 +211,7 @@ CONTACT_SHEET = Node(
     ),
     outputs=(Output(name="sheet", type="IMAGE", label="Sheet", tooltip="The sheet with all images."),),
     run=contact_sheet,
+    needs_generations=False,
     takes_lists=True,
     search=("grid", "collage", "compare", "montage", "labels", "side by side"),
 )

@@ -91,7 +91,10 @@ Step: TypeAlias = "Generation | Result"
 """What a node yields: how far the generation it waits for has come, and last of all its result."""
 
 Run = Callable[..., AsyncGenerator[Step, None]]
-"""`run(context, **inputs)`: an input that is optional and neither linked nor set is not given."""
+"""`run(context, **inputs)`: an input that is optional and neither linked nor set is not given.
+
+The context may be None for a node that needs no generations.
+"""
 
 Check: TypeAlias = "Callable[[Mapping[str, Any]], Sequence[Fault]]"
 """`check(inputs)`: what is wrong with values before anything runs; each fault's `where` is the name of an input.
@@ -104,9 +107,10 @@ It is given the values that are known by then and that suit their own input; one
 class Node:
     """A node: its face and its function.
 
-    `paid` ones start something that costs; `volatile` ones give something new at each run, so a host must not keep
-    their result; `check` finds faults in the inputs that are known before anything runs. One that `takes_lists` runs
-    once and is given every input as a list, of all values that its links bring; others run once for each value.
+    One that `needs_generations` is lent them by its context; others run where there is no journal, too. `paid` ones
+    start something that costs; `volatile` ones give something new at each run, so a host must not keep their result;
+    `check` finds faults in the inputs that are known before anything runs. One that `takes_lists` runs once and is
+    given every input as a list, of all values that its links bring; others run once for each value.
     """
 
     id: str
@@ -117,6 +121,7 @@ class Node:
     outputs: tuple[Output, ...]
     run: Run
     is_output: bool = False
+    needs_generations: bool = True
     volatile: bool = False
     paid: bool = False
     takes_lists: bool = False

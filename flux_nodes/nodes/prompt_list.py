@@ -15,7 +15,7 @@ _CLINGING = tuple(",.;:!?)")
 
 
 async def prompt_list(
-    _context: Context, *, prompts: str, before: str = "", after: str = ""
+    _context: Context | None, *, prompts: str, before: str = "", after: str = ""
 ) -> AsyncGenerator[Step, None]:
     """Make a list of the lines of `prompts`, each between `before` and `after`. Raises InvalidRequest for no line."""
     lines = [line.strip() for line in prompts.splitlines()]
@@ -77,5 +77,6 @@ PROMPT_LIST = Node(
         Output(name="count", type="INT", label="Count", tooltip="How many prompts there are."),
     ),
     run=prompt_list,
+    needs_generations=False,
     search=("prompts", "batch", "queue", "lines", "multiple prompts", "list", "text", "wildcard", "flux"),
 )

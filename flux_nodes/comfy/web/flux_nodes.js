@@ -13,6 +13,8 @@ import { sidebarTab } from "./sidebar.js";
 import { followModel } from "./widgets.js";
 import { loadWords } from "./words.js";
 
+const LONGEST = 10_000; // milliseconds that ComfyUI's page waits for what has to be known before nodes are made
+
 let known;
 
 function wearStyle() {
@@ -39,7 +41,8 @@ app.registerExtension({
   async init() {
     wearStyle();
     api.addEventListener("flux-nodes.notice", showNotice);
-    [known] = await Promise.all([catalog().catch(() => undefined), loadWords()]);
+    const bound = AbortSignal.timeout(LONGEST);
+    [known] = await Promise.all([catalog(bound).catch(() => undefined), loadWords(bound)]);
   },
 
   beforeRegisterNodeDef(_type, definition) {
@@ -57,20 +60,20 @@ app.registerExtension({
     offerSamples(node);
   },
 
-  async refreshComboInNodes() {
-    await readChoices();
+  refreshComboInNodes() {
+    readChoices(); // not awaited: ComfyUI does not show a page, or end its refresh, before these have answered
   },
 
   async beforeConfigureGraph(graph) {
-    await bringSamples(graph);
+    await bringSamples(graph, known?.nodes ?? []);
   },
 
-  async setup() {
+  setup() {
     app.extensionManager.registerSidebarTab(sidebarTab());
     acceptDrops();
     followRecent();
     followRuns();
     followRoom();
-    await readState().catch(() => undefined);
+    readState().catch(() => undefined);
   },
 });

@@ -23,7 +23,7 @@ function inputsOf(definition) {
 /** Take an input that would read its choices from our address away from ComfyUI, before it makes a widget of it. */
 export function ownTheList(definition) {
   for (const [name, specification] of inputsOf(definition)) {
-    const options = specification[1];
+    const options = specification?.[1];
     if (options?.remote?.route !== ROUTE) continue;
     delete options.remote;
     dropdowns.set(definition.name, name);
@@ -54,7 +54,8 @@ function choose(node, widget, choice) {
 
 /** Give a new node's dropdown its choices, if it has one. */
 export function keepRecent(node) {
-  const widget = node.widgets?.find(({ name }) => name === dropdowns.get(node.comfyClass));
+  if (!dropdowns.has(node.comfyClass)) return;
+  const widget = node.widgets?.find((each) => each?.name === dropdowns.get(node.comfyClass));
   if (!widget) return;
   // One array for all, filled in place: a renderer that took hold of it once sees the newer choices. It stays when
   // ComfyUI, asked for a refresh, puts the empty list of the definition in its place.

@@ -113,8 +113,21 @@ function takePictureAway({ detail }) {
   node.setDirtyCanvas?.(true, true);
 }
 
+/**
+ * Show the last words of a prompt that has ended, and the pictures of a node that did not run for it. The frontend is
+ * told as if they came from ComfyUI; the server sends them to us alone, and only our nodes are written on: meanwhile
+ * another workflow may be open, with another pack's node of the same id.
+ */
+function showLastWords({ detail: { node: id, prompt_id, text, images } }) {
+  const node = nodeOf(id);
+  if (!node || !kept.has(node)) return;
+  if (images) api.dispatchCustomEvent("executed", { node: id, display_node: id, prompt_id, output: { images } });
+  api.dispatchCustomEvent("progress_text", { nodeId: id, text });
+}
+
 /** Follow what runs, from now on. */
 export function followRoom() {
+  api.addEventListener("flux-nodes.words", showLastWords);
   api.addEventListener("progress_text", keepPrompt);
   api.addEventListener("execution_error", takePictureAway);
 }

@@ -3,7 +3,7 @@
 import { api } from "../../scripts/api.js";
 import { upload } from "./server.js";
 
-const SAMPLES = ["meadow.jpg"];
+const SAMPLES = ["flux-nodes-meadow.jpg"];
 
 /** The name under which ComfyUI serves this pack, which is its folder's. */
 const PACK = new URL(".", import.meta.url).pathname.split("/").filter(Boolean).at(-1);
@@ -29,11 +29,11 @@ async function bring(name) {
   brought.add(name);
 }
 
-/** Upload each sample that a graph is about to load and the server lacks. */
-export async function bringSamples(graph) {
-  const loaded = nodesOf(graph)
-    .filter((node) => node.type === "LoadImage")
-    .map((node) => node.widgets_values?.[0]);
+/** Upload each sample that a graph with a node of `ours` is about to load and the server lacks. */
+export async function bringSamples(graph, ours) {
+  const nodes = nodesOf(graph);
+  if (!nodes.some(({ type }) => ours.includes(type))) return;
+  const loaded = nodes.filter((node) => node.type === "LoadImage").map((node) => node.widgets_values?.[0]);
   const wanted = SAMPLES.filter((name) => loaded.includes(name));
   if (!wanted.length) return;
   try {

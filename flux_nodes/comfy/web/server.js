@@ -77,9 +77,9 @@ export function switchSandbox(on) {
   return told(post("sandbox", { on }));
 }
 
-/** Give {models, nodes, inputs}: what is known of the models and of the nodes that generate. */
-export function catalog() {
-  return read("catalog");
+/** Give {models, nodes, generating, inputs}: the models, our nodes, and those with inputs by model. `signal` ends it. */
+export function catalog(signal) {
+  return read("catalog", { signal });
 }
 
 /** Give the newest stored generations, each as its id and words that tell it. */

@@ -9,6 +9,7 @@ import { changes, generations, readState, state } from "./server.js";
 import { ago } from "./telling.js";
 import { counted, word } from "./words.js";
 
+const ID = "flux-nodes";
 const PAGE = 50;
 const KINDS = { all: "showAll", images: "showImages", unfinished: "showUnfinished", failed: "showFailed" };
 const TYPING = 250; // milliseconds without a key before the search begins
@@ -26,13 +27,18 @@ function openSettings() {
   app.extensionManager.command.execute("Comfy.ShowSettingsDialog");
 }
 
+function keepKey(event) {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+}
+
 class Panel {
   constructor() {
+    this.isBehind = false; // whether something has moved while nobody could see it
     this.most = PAGE;
     this.asked = 0;
     this.cards = new Map(); // by id: what is shown, and the facts it tells
-    this.lookAgain = later(SETTLING, () => this.load());
-    this.countAgain = later(SETTLING, () => readState().catch(() => undefined));
+    this.lookAgain = later(SETTLING, () => this.isSeen() && this.load());
+    this.countAgain = later(SETTLING, () => this.isSeen() && readState().catch(() => undefined));
     this.build();
     this.listen();
   }
@@ -52,7 +58,8 @@ class Panel {
       {
         class: "flux-nodes-field flux-nodes-kind",
         "aria-label": word("show"),
-        on: { change: () => this.searchAnew() },
+        // Letters choose in the list here; as ComfyUI's keys they would open other tabs, or change the graph.
+        on: { change: () => this.searchAnew(), keydown: keepKey },
       },
       ...Object.entries(KINDS).map(([value, name]) => element("option", { value, text: word(name) })),
     );
@@ -86,16 +93,27 @@ class Panel {
     changes.addEventListener("state", this.onState);
     api.addEventListener("flux-nodes.generation", this.onMove);
     this.clock = setInterval(() => this.tellTimes(), 30_000);
+    this.sight = new IntersectionObserver(() => this.isBehind && this.isSeen() && this.refresh());
+    this.sight.observe(this.element);
+  }
+
+  /** Whether the panel can be seen; where not, it is read anew when it can be. */
+  isSeen() {
+    const isSeen = this.element.checkVisibility();
+    this.isBehind ||= !isSeen;
+    return isSeen;
   }
 
   close() {
     changes.removeEventListener("state", this.onState);
     api.removeEventListener("flux-nodes.generation", this.onMove);
     clearInterval(this.clock);
+    this.sight.disconnect();
   }
 
   /** Read everything anew: the list, and how things stand. */
   refresh() {
+    this.isBehind = false;
     this.load();
     readState().catch(() => undefined); // the list says what is wrong
   }
@@ -179,6 +197,7 @@ class Panel {
 
   /** Show that a generation has moved: on its card, or by a look at the list if it has none. */
   move(generation) {
+    if (!this.isSeen()) return;
     const old = this.list.querySelector(`[data-id="${CSS.escape(generation.id)}"]`);
     if (old) this.replace(old, generation);
     if (!old || this.kind.value !== "all") this.lookAgain();
@@ -230,17 +249,29 @@ class Panel {
 
 let panel = null;
 
+function isAlone(container) {
+  return container.childNodes.length === 1 && container.firstChild === panel.element;
+}
+
+/** The container is ComfyUI's, one for all tabs like ours: we go when another pack's tab puts something into it. */
+const guard = new MutationObserver(([{ target }]) => {
+  const isOpen = app.extensionManager.sidebarTab?.activeSidebarTabId === ID;
+  if (panel?.element.parentElement === target && !isAlone(target) && !isOpen) panel.element.remove();
+});
+
 function render(container) {
   panel ??= new Panel();
   // ComfyUI calls this at each of its own renders.
-  if (panel.element.parentElement === container) return;
+  if (isAlone(container)) return;
   container.replaceChildren(panel.element);
-  container.classList.add("flux-nodes-container");
+  guard.disconnect();
+  guard.observe(container, { childList: true });
   panel.showState();
   panel.refresh();
 }
 
 function destroy() {
+  guard.disconnect();
   panel?.close();
   panel = null;
 }
@@ -251,7 +282,7 @@ export function sidebarTab() {
     document.body.classList.toggle("flux-nodes-sandbox-on", detail.sandbox);
   });
   return {
-    id: "flux-nodes",
+    id: ID,
     icon: "flux-nodes-icon",
     title: word("tabTitle"),
     tooltip: word("tabTooltip"),

@@ -110,10 +110,10 @@ export const ENGLISH = Object.freeze({
 
 let foreign = {};
 
-/** Read the texts of the language that ComfyUI is set to; where that has none, English stays. */
-export async function loadWords() {
+/** Read the texts of the language that ComfyUI is set to; where that has none, or `signal` ends it, English stays. */
+export async function loadWords(signal) {
   try {
-    const answer = await api.fetchApi("/i18n");
+    const answer = await api.fetchApi("/i18n", { signal });
     const languages = answer.ok ? await answer.json() : {};
     const language = app.extensionManager?.setting.get("Comfy.Locale") ?? "en";
     foreign = languages[language]?.fluxNodes ?? {};
