@@ -25,6 +25,7 @@ import httpx2
 from bench.troubles import (
     Attempt,
     ask,
+    ask_behind_a_lasting_lock,
     ask_behind_a_lock,
     ask_in_a_read_only_journal,
     ask_on_a_full_disk,
@@ -169,7 +170,7 @@ TRIALS = (
     Trial(name="journal locked for a second", attempt=ask_behind_a_lock, promise=RIDDEN_OUT),
     Trial(
         name="journal locked for longer than the wait",
-        attempt=ask_behind_a_lock,
+        attempt=ask_behind_a_lasting_lock,
         settings={"journal": "sqlite:///{home}/journal.sqlite3?timeout=0.5"},
         promise=NOTHING_SENT,
     ),
@@ -201,7 +202,7 @@ async def run(trial: Trial, home: Path) -> Outcome:
         said = await trial.attempt(settings)
         sandbox.clear()
         async with Generations.open(settings, door="later") as generations:
-            async with aclosing(generations.resume(seconds=20)) as moves:
+            async with aclosing(generations.resume(seconds=60)) as moves:
                 async for _ in moves:
                     continue
             rows = await generations.recent(most=None)
@@ -214,7 +215,7 @@ async def run(trial: Trial, home: Path) -> Outcome:
 
 def _settings(url: str, home: Path, others: Mapping[str, Any]) -> Settings:
     given = {name: value.format(home=home) if isinstance(value, str) else value for name, value in others.items()}
-    basis = {"api_key": "sandbox", "base_url": url, "home": home, "first_poll": 0.02, "timeout": 30}
+    basis = {"api_key": "sandbox", "base_url": url, "home": home, "first_poll": 0.02, "timeout": 60}
     return Settings.model_validate({**basis, **given})
 
 

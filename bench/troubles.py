@@ -10,7 +10,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 Attempt = Callable[[Settings], Awaitable[str]]
+Lock = Callable[[], AbstractAsyncContextManager[None]]
 
 PICTURE = ImagineRequest(model="flux-schnell", prompt="a field in all weathers", width=256, height=256, seed=7)
 _LARGE = ImagineRequest(model="flux-schnell", prompt="a field in all weathers", width=1024, height=1024, seed=7)
@@ -34,7 +35,8 @@ _MOST_BYTES = 512 * 1024
 
 _REPOSITORY = Path(__file__).parents[1]
 _LOCK = (
-    "import sqlite3, sys; journal = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+    "import sqlite3, sys; journal = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\n"
+    "print('ready', flush=True); sys.stdin.readline()\n"
     "journal.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.read()"
 )
 
@@ -53,7 +55,7 @@ async def ask_with_webhooks(settings: Settings) -> str:
     """Ask where a receiver of webhooks stands by, and give that the time to hear of what was lost."""
     async with receiving(settings) as generations:
         said = await _said(_made(generations, PICTURE))
-        await asyncio.wait_for(_until_stored(generations), 10)
+        await asyncio.wait_for(_until_stored(generations), 60)
     return said
 
 
@@ -83,21 +85,27 @@ async def ask_on_a_full_disk(settings: Settings) -> str:
 
 
 async def ask_behind_a_lock(settings: Settings) -> str:
-    """Ask while another process holds the journal's lock for a second, or until this has given up."""
+    """Ask while another process holds the journal's lock for a second."""
     async with Generations.open(settings, door="trial") as generations:
-        async with _locked(settings):
+        async with _locker(settings) as lock, lock():
             asking = asyncio.create_task(_said(_made(generations, PICTURE)))
             await asyncio.wait([asking], timeout=1)
         return await asking
 
 
+async def ask_behind_a_lasting_lock(settings: Settings) -> str:
+    """Ask while another process holds the journal's lock until this has given up."""
+    async with Generations.open(settings, door="trial") as generations, _locker(settings) as lock, lock():
+        return await _said(_made(generations, PICTURE))
+
+
 async def be_locked_when_the_answer_comes(settings: Settings) -> str:
     """Ask, and let another process take the journal's lock between the request and its answer."""
-    async with Generations.open(settings, door="trial") as generations:
+    async with Generations.open(settings, door="trial") as generations, _locker(settings) as lock:
         asking = asyncio.create_task(_said(_made(generations, PICTURE)))
         while not await generations.recent():  # noqa: ASYNC110 - a journal has no event to wait for
             await asyncio.sleep(0.01)
-        async with _locked(settings):
+        async with lock():
             return await asking
 
 
@@ -131,17 +139,29 @@ def _journal_file(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _locked(settings: Settings) -> AsyncIterator[None]:
-    """Let another process hold the journal's lock."""
+async def _locker(settings: Settings) -> AsyncIterator[Lock]:
+    """Start another process that stands by to hold the journal's lock: when it is needed, a start would take long."""
     command = (sys.executable, "-c", _LOCK, _journal_file(settings))
     holder = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdin is not None
-    assert holder.stdout is not None
-    await holder.stdout.readline()
+    to, of = holder.stdin, holder.stdout
+    assert to is not None
+    assert of is not None
+    await of.readline()
+
+    @asynccontextmanager
+    async def lock() -> AsyncIterator[None]:
+        to.write(b"\n")
+        await of.readline()
+        try:
+            yield
+        finally:
+            to.close()
+            await holder.wait()
+
     try:
-        yield
+        yield lock
     finally:
-        holder.stdin.close()
+        to.close()
         await holder.wait()
 
 

@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 
 from flux_nodes.core import Generations, Settings
 from flux_nodes.sandbox import Sandbox, serving
+from tests.delay import Delay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -47,9 +48,15 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+def delay() -> Delay:
+    """What holds back the sandbox's slow replies."""
+    return Delay()
+
+
+@pytest.fixture
+def sandbox(delay: Delay) -> Iterator[Sandbox]:
     """A sandbox whose tasks are finished when they are first asked for."""
-    made = Sandbox(seconds=0)
+    made = Sandbox(seconds=0, sleep=delay)
     yield made
     made.close()
 
@@ -65,7 +72,7 @@ def url(sandbox: Sandbox) -> Iterator[str]:
 def settings(url: str, tmp_path: Path) -> Settings:
     """Settings that lead to the sandbox."""
     return Settings.model_validate(
-        {"api_key": "sandbox", "base_url": url, "home": tmp_path / "home", "first_poll": 0.02, "timeout": 20}
+        {"api_key": "sandbox", "base_url": url, "home": tmp_path / "home", "first_poll": 0.02, "timeout": 60}
     )
 
 

@@ -8,6 +8,8 @@ import re
 import struct
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from click.testing import CliRunner
 from flux_nodes.cli.door import door
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 SMALL = ("--width", "256", "--height", "256")
 """What keeps pictures quick to make."""
@@ -96,6 +98,14 @@ class Terminal:
         """Return the environment of a process: nothing of the developer's but where programs are."""
         kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "FLUX_NODES_HOME") if name in os.environ}
         return {**kept, "PYTHONWARNINGS": "error", **self.environ, **(more or {})}
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that another process does."""
+    bounded, pause = time.monotonic() + LONGEST, threading.Event()
+    while not condition():
+        assert time.monotonic() < bounded, "it did not happen in time"
+        pause.wait(0.02)
 
 
 def plain(text: str) -> str:

@@ -75,7 +75,7 @@ def test_a_reader_that_goes_away_is_no_error(bare: Terminal) -> None:
     assert process.stdout is not None
     process.stdout.close()
     process.stdout = None
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, b"")
 
 

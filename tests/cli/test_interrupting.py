@@ -3,18 +3,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flux_nodes.sandbox import Fault, Sandbox, serving
-from tests.cli.terminal import LONGEST, SMALL, Terminal
+from flux_nodes.sandbox import Fault, Sandbox
+from tests.cli.terminal import LONGEST, SMALL, Terminal, until
 
 if TYPE_CHECKING:
     import subprocess
 
     from tests.cli.conftest import Clock
+    from tests.delay import Delay
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")
 
@@ -54,18 +54,16 @@ def test_ctrl_c_gives_a_document_of_those_that_go_on(slow: Terminal, slow_sandbo
     assert id_ in err
 
 
-def test_ctrl_c_while_a_request_is_on_its_way_still_names_its_id(bare: Terminal) -> None:
-    sandbox = Sandbox(seconds=0, faults=[Fault(where="submit", kind="slow", seconds=1)])
-    with serving(sandbox) as server:
-        terminal = Terminal(bare.folder, {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
+def test_ctrl_c_while_a_request_is_on_its_way_still_names_its_id(
+    terminal: Terminal, sandbox: Sandbox, delay: Delay
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="slow", seconds=0))
+    with delay.held():
         process = terminal.start("generate", "a fox", *SMALL)
-        bounded = time.monotonic() + LONGEST
-        while not sandbox.requests:
-            assert time.monotonic() < bounded
+        until(lambda: sandbox.tasks)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=LONGEST)
-        (entry,) = terminal.type("list", "--json").document["generations"]
-        assert (process.returncode, sandbox.charges) == (130, 1)
-        assert f"flux-nodes wait {entry['id']}" in err.decode()
-        assert terminal.type("wait", entry["id"]).code == 0
-    sandbox.close()
+    _, err = process.communicate(timeout=LONGEST)
+    (entry,) = terminal.type("list", "--json").document["generations"]
+    assert (process.returncode, sandbox.charges) == (130, 1)
+    assert f"flux-nodes wait {entry['id']}" in err.decode()
+    assert terminal.type("wait", entry["id"]).code == 0

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flux_nodes.sandbox import Fault
-from tests.cli.terminal import LONGEST, SMALL, Terminal, plain
+from tests.cli.terminal import LONGEST, SMALL, Terminal, plain, until
 
 if TYPE_CHECKING:
     from flux_nodes.sandbox import Sandbox
     from tests.cli.conftest import Clock
+    from tests.delay import Delay
 
 FOX = ("generate", "a fox", *SMALL)
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals of this kind")
@@ -112,13 +112,13 @@ def test_status_of_a_lost_answer_names_the_webhook_that_will_settle_it(terminal:
     assert not any(secret in doctor.out + doctor.err for secret in ("0123456789abcdef", "token", "word"))
 
 
-def test_status_of_one_that_is_being_sent_says_so(terminal: Terminal, sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(where="submit", kind="slow", seconds=2))
-    process = terminal.start(*FOX, "--no-wait")
-    until = time.monotonic() + LONGEST
-    while not (listed := terminal.type("list", "--json").document["generations"]):
-        assert time.monotonic() < until
-    ended = terminal.type("status", listed[0]["id"])
+def test_status_of_one_that_is_being_sent_says_so(terminal: Terminal, sandbox: Sandbox, delay: Delay) -> None:
+    sandbox.inject(Fault(where="submit", kind="slow", seconds=0))
+    with delay.held():
+        process = terminal.start(*FOX, "--no-wait")
+        until(lambda: sandbox.tasks)
+        (listed,) = terminal.type("list", "--json").document["generations"]
+        ended = terminal.type("status", listed["id"])
     process.communicate(timeout=LONGEST)
     assert "a program that still runs is sending it" in ended.out
 

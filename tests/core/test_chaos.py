@@ -25,7 +25,7 @@ BALANCED = Books(
 )
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(400)
 async def test_programs_killed_at_random_moments_pay_once_for_each_picture_and_lose_none(tmp_path: Path) -> None:
     books = await trial(kills=10, pictures=20, workers=2, seed=7, home=tmp_path)
     assert books.balanced, books

@@ -74,7 +74,7 @@ class Life(RuleBasedStateMachine):
         self._stack.callback(self.sandbox.close)
         url = self._stack.enter_context(serving(self.sandbox)).url
         self.settings = Settings.model_validate(
-            {"api_key": "sandbox", "base_url": url, "home": home, "first_poll": 0.02, "timeout": 10}
+            {"api_key": "sandbox", "base_url": url, "home": home, "first_poll": 0.02, "timeout": 60}
         )
         self._opened = AsyncExitStack()
         self.paid_for: dict[str, str] = {}
@@ -88,7 +88,7 @@ class Life(RuleBasedStateMachine):
 
     def run(self, work: Awaitable[Answer]) -> Answer:
         async def in_time() -> Answer:
-            return await asyncio.wait_for(work, 30)
+            return await asyncio.wait_for(work, 60)
 
         return self._loop.run_until_complete(in_time())
 
@@ -284,7 +284,7 @@ async def cancelled(work: Awaitable[Answer], turns: int) -> Answer:
     return await task
 
 
-TestLife = pytest.mark.timeout(120)(Life.TestCase)
+TestLife = pytest.mark.timeout(600)(Life.TestCase)
 TestLife.settings = settings(
     max_examples=30,
     stateful_step_count=20,

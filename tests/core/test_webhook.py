@@ -50,7 +50,7 @@ async def until(generations: Generations, id_: str, status: str) -> None:
         while (await generations.get(id_)).status != status:  # noqa: ASYNC110 - a journal has no event to wait for
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(look(), 10)
+    await asyncio.wait_for(look(), 60)
 
 
 async def test_a_webhook_brings_the_image_home_though_nobody_polls(settings: Settings) -> None:

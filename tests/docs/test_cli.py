@@ -105,6 +105,7 @@ def short_path() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.timeout(600)  # some dozens of processes, one after the other
 @pytest.mark.skipif(os.name == "nt", reason="the page is written for a POSIX shell")
 def test_every_command_on_the_page_does_what_it_shows(short_path: Path) -> None:
     here, programs = short_path / "pictures", short_path / "programs"

@@ -102,7 +102,7 @@ def workflow(registry: Registry, nodes: Nodes) -> Workflow:
 
 async def events_of(context: Context, nodes: Nodes, *more: Node) -> list[Event]:
     registry = Registry([*STOCK, *more])
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         return [event async for event in run(workflow(registry, nodes), registry, context)]
 
 
@@ -113,7 +113,7 @@ async def until_failed(context: Context, nodes: Nodes, registry: Registry) -> tu
         async for event in run(workflow(registry, nodes), registry, context):
             events.append(event)  # noqa: PERF401  # what came before the error is looked at
 
-    with anyio.fail_after(30), pytest.raises(NodeFailed) as caught:
+    with anyio.fail_after(60), pytest.raises(NodeFailed) as caught:
         await collect()
     return events, caught.value
 
@@ -249,7 +249,7 @@ async def test_when_a_run_fails_the_others_go_on_to_their_end_and_then_the_node_
             when_told.extend(ended if isinstance(event, Failed) else ())
             assert event.node.id != "tell"
 
-    with anyio.fail_after(30), pytest.raises(NodeFailed) as caught:
+    with anyio.fail_after(60), pytest.raises(NodeFailed) as caught:
         await consume()
     assert sorted(when_told) == ["a", "b"]
     assert "bad1" in str(caught.value)
@@ -317,7 +317,7 @@ async def test_cancelling_cancels_every_run_and_waits_until_it_has_let_go(contex
         "tell": ("Tell", {"text": ["wait", 0]}),
     }
     task = asyncio.create_task(events_of(context, nodes, made("Wait", work, "text")))
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         await running.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

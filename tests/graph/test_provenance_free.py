@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flux_nodes.core import Generations
     from flux_nodes.sandbox import Sandbox
 
-MEADOW = (Path(__file__).parents[2] / "workflows" / "meadow.jpg").read_bytes()
+MEADOW = (Path(__file__).parents[2] / "workflows" / "flux-nodes-meadow.jpg").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ each_file = pytest.mark.parametrize("path", YESTERDAY, ids=lambda path: f"{path.
 
 @pytest.fixture
 def registry(folders: Folders) -> Registry:
-    shutil.copy(WORKFLOWS / "meadow.jpg", folders.input)
+    shutil.copy(WORKFLOWS / "flux-nodes-meadow.jpg", folders.input / "meadow.jpg")
     return Registry([*NODES, *stock_nodes(folders)])
 
 

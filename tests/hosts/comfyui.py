@@ -39,6 +39,12 @@ _API_NODES_LIBRARY = "av"
 FrontendAge = Literal["paired", "newest"]
 """The frontend that ComfyUI 0.3.75 came with, or the newest there is, on the same server."""
 
+_LONGEST_START = 120.0
+"""Seconds that a start may take on a busy machine."""
+
+_PORT_TAKEN = "address already in use"
+"""What it says where another program took the port while it was starting."""
+
 _VERSIONS: dict[FrontendAge, str] = {"paired": "1.32.9", "newest": pins.NEWEST_FRONTEND}
 
 _FOLDERS = (
@@ -69,14 +75,23 @@ class Comfyui:
     ) -> None:
         self.base = base
         self.environment = dict(environment)
-        self.port = _free_port()
         self._frontend = frontend
         self._api_nodes = api_nodes
         _furnish(base, packs, frontend)
+        self._start()
+        if not self._is_up() and _PORT_TAKEN in self.log.text().lower():
+            self.stop()
+            self._start()
+        if not self._is_up():
+            self.stop()
+            raise AssertionError(f"ComfyUI did not start; it said:\n{self.log.text()}")
+
+    def _start(self) -> None:
+        self.port = _free_port()
         self._process = subprocess.Popen(
             self._command(),
-            cwd=base,
-            env=_environment(base, environment),
+            cwd=self.base,
+            env=_environment(self.base, self.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,9 +100,9 @@ class Comfyui:
         )
         assert self._process.stdout is not None
         self.log = Log(self._process.stdout)
-        if not self.log.wait_for("To see the GUI go to", within=90):
-            self.stop()
-            raise AssertionError(f"ComfyUI did not start; it said:\n{self.log.text()}")
+
+    def _is_up(self) -> bool:
+        return self.log.wait_for("To see the GUI go to", within=_LONGEST_START)
 
     @property
     def url(self) -> str:
@@ -138,7 +153,7 @@ class Comfyui:
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """Send one request, its body as JSON, and give the answer's status and bytes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             payload = None if body is None else json.dumps(body)
             connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})

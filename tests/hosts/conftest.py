@@ -41,6 +41,8 @@ class StartComfyui(Protocol):
 OpenFrontend = Callable[[Comfyui], Frontend]
 
 _HERE = Path(__file__).parent
+_LONGEST = 400.0
+"""Seconds that a test may take with the hosts that it starts; each thing that it waits for has a bound of its own."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,10 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder, so that `-m "not host"` leaves them out."""
+    """Mark every test of this folder, so that `-m "not host"` leaves them out, and allow for the start of its hosts."""
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker("host")
+            item.add_marker(pytest.mark.timeout(_LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ ENDINGS: Mapping[str, Ending] = {
     "execution_error": "error",
     "execution_interrupted": "interrupted",
 }
+_OF_NO_PROMPT = frozenset({"text", "flux-nodes.notice"})
 _TEXT = 3
 _PREVIEW_WITH_METADATA = 4
 
@@ -101,7 +102,7 @@ class Conversation:
     def __init__(self, port: int, *, ask: Ask) -> None:
         self._ask = ask
         self._client_id = uuid4().hex
-        self._socket = websocket.create_connection(f"ws://127.0.0.1:{port}/ws?clientId={self._client_id}", timeout=30)
+        self._socket = websocket.create_connection(f"ws://127.0.0.1:{port}/ws?clientId={self._client_id}", timeout=60)
         # Without this flag ComfyUI sends no live pictures.
         flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
         self._socket.send(json.dumps(flags))
@@ -127,8 +128,8 @@ class Conversation:
         deadline = monotonic() + within
         while True:
             message = self._hear(deadline)
-            # Words under a node name no prompt; only one runs at a time.
-            if message.prompt_id == prompt_id or (isinstance(message, Event) and message.kind == "text"):
+            # Words under a node and our notices name no prompt; only one runs at a time.
+            if message.prompt_id == prompt_id or (isinstance(message, Event) and message.kind in _OF_NO_PROMPT):
                 yield message
             if message == Event("executing", {"node": None, "prompt_id": prompt_id}):
                 return

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 from tests.hosts import places
 from tests.hosts.conversation import ENDINGS, Ending
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.hosts.comfyui import Comfyui
+
+_PATIENCE = 60_000
+"""Milliseconds that anything may take which a test waits for, on a machine with much to do."""
 
 _CHROMIUM_FLAGS = [
     "--no-sandbox",  # a root user, as in a container, has no other way
@@ -79,6 +82,7 @@ def started_browser() -> Iterator[Browser]:
 
     While it runs, this thread's event loop counts as running: no async test can run until it has ended.
     """
+    expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=places.chromium(), args=_CHROMIUM_FLAGS)
         yield browser
@@ -92,6 +96,7 @@ class Frontend:
         self.page = page
         self.server = server
         self.console_errors: list[str] = []
+        page.set_default_timeout(_PATIENCE)
         page.add_init_script(_NO_BANNER)
         page.route("**/user.css", lambda route: route.fulfill(content_type="text/css", body=""))
         page.route(lambda url: urlsplit(url).hostname != "127.0.0.1", _refuse)

@@ -59,6 +59,15 @@ class Window:
             if isinstance(message, str) and json.loads(message)["type"] == kind:
                 return json.loads(message)["data"]
 
+    def heard_until(self, kind: str) -> list[tuple[str, Any]]:
+        """Give all messages up to one of this kind, each as its kind and what it says; binary ones as "binary"."""
+        heard: list[tuple[str, Any]] = []
+        while not heard or heard[-1][0] != kind:
+            message = self._socket.recv()
+            parsed = json.loads(message) if isinstance(message, str) else None
+            heard.append(("binary", message) if parsed is None else (parsed["type"], parsed["data"]))
+        return heard
+
     def hear_words(self, words: str) -> None:
         """Wait for words under a node."""
         while words.encode() not in self._socket.recv():

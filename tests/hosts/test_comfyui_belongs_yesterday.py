@@ -33,7 +33,7 @@ def host(request: pytest.FixtureRequest, start_comfyui: StartComfyui) -> Iterato
     made = Sandbox(seconds=0.2)
     with serving(made) as service:
         server = start_comfyui({"APIFRAME_BASE_URL": service.url, "APIFRAME_API_KEY": "sandbox"}, frontend=age)
-        shutil.copy(ROOT / "workflows" / "meadow.jpg", server.input_folder)
+        shutil.copy(ROOT / "workflows" / "flux-nodes-meadow.jpg", server.input_folder / "meadow.jpg")
         yield server
         server.stop()
     made.close()

@@ -39,7 +39,7 @@ def test_what_outlasts_the_time_allowed_is_collected_without_anybody_asking(star
     clock = Clock()
     sandbox = Sandbox(seconds=0.5, clock=clock)
     with serving(sandbox) as server:
-        environment = {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox", "FLUX_NODES_TIMEOUT": "6"}
+        environment = {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox", "FLUX_NODES_TIMEOUT": "10"}
         host = start_comfyui(environment)
         with clock.held():
             outcome = host.submit({"1": imagine("a slow barge"), "2": saved("1")})

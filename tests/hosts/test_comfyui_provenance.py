@@ -89,13 +89,15 @@ def test_an_image_from_the_terminal_opens_as_the_graph_that_it_means_and_runs_fo
     charges = sandbox.charges
     frontend = open_frontend(host)
 
+    before = set(host.output_folder.rglob("*.png"))
+
     drop(frontend, file)
 
     assert frontend.missing_nodes() == []
     assert frontend.prompt() == read_workflow(file, REGISTRY).to_api()
     assert frontend.run() == "success"
     assert complaints(frontend) == []
-    saved = max(host.output_folder.rglob("*.png"), key=lambda each: each.stat().st_mtime_ns)
+    (saved,) = set(host.output_folder.rglob("*.png")) - before
     assert np.array_equal(decode(saved.read_bytes()), decode(file.read_bytes()))
     assert sandbox.charges == charges
 
@@ -103,7 +105,7 @@ def test_an_image_from_the_terminal_opens_as_the_graph_that_it_means_and_runs_fo
 def test_an_image_with_an_image_prompt_brings_it_along(
     host: Comfyui, open_frontend: OpenFrontend, terminal: Terminal
 ) -> None:
-    meadow = str(ROOT / "workflows" / "meadow.jpg")
+    meadow = str(ROOT / "workflows" / "flux-nodes-meadow.jpg")
     ultra = ("--model", "flux-pro-1.1-ultra", "--seed", "3", "--aspect-ratio", "4:3", "--raw")
     file = generated(terminal, "a starry night", "--image-prompt", meadow, *ultra)
     frontend = open_frontend(host)

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from flux_nodes.sandbox import Fault, Sandbox
 from tests.cli.terminal import SMALL, Terminal
+from tests.hosts import running
 from tests.hosts.places import ROOT
 from tests.hosts.web import ADD, BOUND, KEY, MARKUP, MIDDLE, card, generated, nodes, opened, settings_dialog, until
 
@@ -145,6 +146,8 @@ def test_a_key_given_in_the_settings_is_stored_by_the_server_and_nowhere_else(
         dialog.get_by_role("button", name="Store").click()
         expect(dialog).to_contain_text("A key is stored", timeout=BOUND)
         expect(field).to_have_value("")
+        # Until the service has answered, a key that is forgotten would be an error in the browser's console.
+        expect(dialog).to_contain_text("The key works", timeout=BOUND)
 
     assert json.loads(host.get("/flux-nodes/state"))["key"] == "stored"
     kept = "".join(file.read_text() for file in (host.base / "user").rglob("*.json"))
@@ -212,13 +215,17 @@ def test_with_the_sandbox_switched_on_a_graph_runs_without_a_key_and_the_sidebar
     expect(panel.locator(".flux-nodes-top .flux-nodes-sandbox")).to_be_hidden()
 
 
-def test_an_interruption_says_what_goes_on(frontend: Frontend, with_key: Comfyui, clock: Clock) -> None:
+def test_an_interruption_says_what_goes_on(
+    frontend: Frontend, with_key: Comfyui, clock: Clock, service: Sandbox
+) -> None:
     text = (ROOT / "workflows" / "text_to_image.json").read_text("utf-8")
     frontend.load_graph(json.loads(text.replace("a sunflower field", "a field of poppies")))
     panel = opened(frontend)
+    before = len(service.tasks)
     with clock.held():
         frontend.page.keyboard.press("Control+Enter")
         expect(panel.locator(".flux-nodes-moving")).to_be_visible(timeout=BOUND)
+        running.until(lambda: len(service.tasks) > before)  # what is not sent by then would not be sent any more
         with_key.interrupt()
         expect(frontend.page.get_by_text("collected free").first).to_be_visible(timeout=BOUND)
     expect(panel.locator(".flux-nodes-moving")).to_have_count(0, timeout=BOUND)
@@ -238,7 +245,7 @@ def test_the_sidebar_speaks_the_language_that_comfyui_is_set_to(
 
 
 def test_a_template_brings_its_picture_along(frontend: Frontend, host: Comfyui) -> None:
-    sample = host.input_folder / "meadow.jpg"
+    sample = host.input_folder / "flux-nodes-meadow.jpg"
     sample.unlink(missing_ok=True)
     frontend.page.reload()  # the choices of the page are those from before there was such a picture
     frontend.wait_until_ready()
@@ -247,7 +254,7 @@ def test_a_template_brings_its_picture_along(frontend: Frontend, host: Comfyui) 
         "() => window.app.graph.nodes.find(node => node.type === 'LoadImage')?.imgs?.[0]?.naturalWidth > 0",
         timeout=BOUND,
     )
-    assert sample.read_bytes() == (ROOT / "workflows" / "meadow.jpg").read_bytes()
+    assert sample.read_bytes() == (ROOT / "workflows" / "flux-nodes-meadow.jpg").read_bytes()
     # Frontends that look for missing pictures say so now, and mark the node.
     expect(frontend.page.get_by_text("missing", exact=False).locator("visible=true")).to_have_count(0)
     assert not frontend.page.evaluate("() => window.app.graph.nodes.some(node => node.has_errors)")

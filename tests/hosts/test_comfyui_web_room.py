@@ -36,6 +36,9 @@ _PICTURED = """() => {
 }"""
 _TOLD = """() => window.app.graph.nodes.find(node => node.type === 'FluxImagine').widgets
   .some(widget => widget.name === '$$node-text-preview' && String(widget.value).includes('stored in'))"""
+_HAS_LINES = """([name, lines]) => [...document.querySelectorAll('[data-node-id]')]
+  .some(node => node.textContent.includes(name) && node.querySelector('textarea')?.offsetHeight >= lines)"""
+_SHOWS_ALL = "box => box.scrollHeight - box.clientHeight <= 1"
 _WIDTH = "type => window.LiteGraph.createNode(type).size[0]"
 _SHRINK = """() => {
   const node = window.app.graph.nodes.find(node => node.type === 'FluxImagine')
@@ -84,11 +87,16 @@ def drawn_prompt(frontend: Frontend) -> Locator:
     return frontend.page.locator("[data-node-id]", has_text="FLUX Imagine").locator("textarea").first
 
 
+def until_its_lines_are_there(frontend: Frontend) -> None:
+    """Wait for the lines of the prompt in Nodes 2.0: when each of its parts is drawn anew is the frontend's to say."""
+    frontend.page.wait_for_function(_HAS_LINES, arg=["FLUX Imagine", LINES], timeout=BOUND)
+
+
 def test_the_prompt_keeps_some_lines_when_a_picture_arrives(frontend: Frontend) -> None:
     after = ran(frontend, "a paper boat")
     if is_vue(frontend):
         expect(drawn_prompt(frontend)).to_be_visible()
-        assert drawn_prompt(frontend).evaluate("field => field.offsetHeight") >= LINES
+        until_its_lines_are_there(frontend)
     else:
         assert after["prompt"] >= LINES
 
@@ -97,7 +105,7 @@ def test_the_prompt_keeps_some_lines_when_a_picture_arrives(frontend: Frontend) 
 def test_a_prompt_that_is_squeezed_when_the_words_come_gets_its_lines_back(frontend: Frontend) -> None:
     drawn_prompt(frontend).evaluate("field => { field.style.maxHeight = '20px' }")
     ran(frontend, "a paper kite")
-    assert drawn_prompt(frontend).evaluate("field => field.offsetHeight") >= LINES
+    until_its_lines_are_there(frontend)
 
 
 @pytest.mark.parametrize("frontend", [False], ids=["canvas"], indirect=True)
@@ -165,5 +173,5 @@ def test_a_failure_is_told_whole_harmless_and_without_an_old_picture(frontend: F
     told = frontend.page.locator("span", has_text="moderators of this service").last
     if not is_vue(frontend):
         box = told.locator("xpath=ancestor::div[contains(@class, 'overflow')][1]")
-        assert box.evaluate("box => box.scrollHeight - box.clientHeight") <= 1
+        frontend.page.wait_for_function(_SHOWS_ALL, arg=box.element_handle(), timeout=BOUND)
     assert frontend.page.evaluate("() => window.harmed") is None

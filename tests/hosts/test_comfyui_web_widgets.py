@@ -102,6 +102,7 @@ def test_a_change_of_the_model_hides_and_shows_at_once_and_the_height_follows(fr
                 )
                 if name not in {"prompt"}:
                     expect(drawn.locator(text)).to_have_count(0 if name in untaken(model.name) else 1)
+        frontend.wait_for_frames()  # Nodes 2.0 measure what they have drawn
         heights[model.name] = frontend.page.evaluate(_SIZE)[1]
     assert heights["flux-schnell"] < heights["flux-dev"] < heights["flux-pro"]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flux_nodes.core import Settings
+    from tests.delay import Delay
 
 
 @pytest.fixture(params=["auto", "legacy"])
@@ -47,9 +48,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slow(clock: Clock) -> Iterator[Sandbox]:
+def slow(clock: Clock, delay: Delay) -> Iterator[Sandbox]:
     """A sandbox whose tasks take ten seconds of `clock`, to which `slow_client` leads."""
-    made = Sandbox(seconds=10, clock=clock)
+    made = Sandbox(seconds=10, clock=clock, sleep=delay)
     yield made
     made.close()
 
@@ -64,5 +65,5 @@ def slow_settings(slow: Sandbox, settings: Settings) -> Iterator[Settings]:
 @pytest.fixture
 async def slow_client(slow_settings: Settings, mode: str) -> AsyncIterator[Client]:
     """A client on a server that uses the slow sandbox."""
-    async with Client(build(lambda: slow_settings, patience=0.3), mode=mode) as connected:
+    async with Client(build(lambda: slow_settings, patience=60), mode=mode) as connected:
         yield connected

@@ -8,6 +8,7 @@ from mcp import Client
 
 from flux_nodes.core import Generations, ImagineRequest
 from flux_nodes.sandbox import Fault
+from mcp_server.carriage import LAST_WORDS
 from mcp_server.server import build
 from tests.mcp_server.answers import facts, refusal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SMALL: dict[str, Any] = {"prompt": "a sunflower field", "width": 256, "height": 256}
 
 
-@pytest.mark.parametrize("wait_seconds", [0, 20])
+@pytest.mark.parametrize("wait_seconds", [0, 50])
 @pytest.mark.parametrize("by", ["id", "task_id"])
 async def test_what_another_door_started_is_collected_by_either_id(
     client: Client, generations: Generations, by: str, wait_seconds: int
@@ -46,7 +47,7 @@ async def test_what_a_server_left_unfinished_the_next_one_carries_on(
         clock.advance(60)
 
     async with Client(build(lambda: slow_settings), mode=mode) as second:
-        wanted = {"generation_id": early["generation_id"], "wait_seconds": 20}
+        wanted = {"generation_id": early["generation_id"], "wait_seconds": 50}
         late = facts(await second.call_tool("get_generation", wanted, progress_callback=hear))
 
     assert early["status"] != "stored"
@@ -54,20 +55,20 @@ async def test_what_a_server_left_unfinished_the_next_one_carries_on(
     assert slow.charges == 1
 
 
-async def test_a_server_ends_within_a_second_while_it_carries_something(slow_settings: Settings, mode: str) -> None:
+async def test_a_server_ends_at_once_while_it_carries_something(slow_settings: Settings, mode: str) -> None:
     client = Client(build(lambda: slow_settings), mode=mode)
     async with client:
         facts(await client.call_tool("generate_image", {**SMALL, "wait_seconds": 0}))
         left = anyio.current_time()
 
-    assert anyio.current_time() - left < 1
+    assert anyio.current_time() - left < LAST_WORDS
 
 
 async def test_many_calls_for_one_generation_cost_few_requests(
     slow_client: Client, slow: Sandbox, clock: Clock
 ) -> None:
     early = facts(await slow_client.call_tool("generate_image", {**SMALL, "wait_seconds": 0}))
-    wanted = {"generation_id": early["generation_id"], "wait_seconds": 20}
+    wanted = {"generation_id": early["generation_id"], "wait_seconds": 50}
     late: list[str] = []
 
     async def collect() -> None:
@@ -101,13 +102,13 @@ async def test_a_refusal_while_nobody_waits_loses_nothing(
 ) -> None:
     early = facts(await slow_client.call_tool("generate_image", {**SMALL, "wait_seconds": 0}))
     slow.inject(Fault(where="fetch", kind="refuse", status=400))
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while early["generation_id"] not in caplog.text:
             facts(await slow_client.call_tool("list_generations", {}))
     clock.advance(60)
 
     late = facts(
-        await slow_client.call_tool("get_generation", {"generation_id": early["generation_id"], "wait_seconds": 20})
+        await slow_client.call_tool("get_generation", {"generation_id": early["generation_id"], "wait_seconds": 50})
     )
 
     assert late["status"] == "stored"

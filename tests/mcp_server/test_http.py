@@ -49,7 +49,7 @@ class Server:
     def interrupt(self) -> tuple[int, str]:
         """End it; return its status and all that it said on stderr."""
         self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=10)
+        _, said = self.process.communicate(timeout=60)
         return self.process.returncode, said
 
 
@@ -105,7 +105,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return

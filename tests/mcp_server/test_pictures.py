@@ -121,7 +121,7 @@ async def test_a_generation_of_another_door_is_told_with_the_graph_that_asked_fo
             ImagineRequest(model="flux-schnell", **SMALL), graph={"prompt": prompt, "workflow": {"nodes": []}}
         )
 
-    told = facts(await client.call_tool("get_generation", {"generation_id": started.id, "wait_seconds": 20}))
+    told = facts(await client.call_tool("get_generation", {"generation_id": started.id, "wait_seconds": 50}))
 
     assert json.loads(texts(contents(told["file"]))["prompt"]) == prompt
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flux_nodes.core import Settings
     from flux_nodes.core.images import Array
     from flux_nodes.sandbox import Sandbox
+    from tests.delay import Delay
 
 BOTH = pytest.mark.parametrize("node_id", ["FluxImagine", "FluxSubmit"])
 
@@ -182,7 +183,7 @@ async def test_a_budget_that_ends_midway_keeps_what_it_paid_for(settings: Settin
 
 async def test_parts_that_run_too_long_are_all_named(settings: Settings, sandbox: Sandbox) -> None:
     sandbox.inject(Fault(where="submit", kind="stuck", times=2))
-    async with Generations.open(settings.model_copy(update={"timeout": 1.0}), door="test") as hurried:
+    async with Generations.open(settings.model_copy(update={"timeout": 3.0}), door="test") as hurried:
         with pytest.raises(StillRunning) as late:
             await result("FluxImagine", hurried, **SMALL, count=3)
         owed = {generation.id for generation in await hurried.unfinished()}
@@ -204,13 +205,16 @@ async def test_leaving_early_loses_nothing_and_the_next_run_collects_it_free(
     assert sandbox.charges == 3
 
 
-async def test_cancelled_while_it_sends_every_part_is_written_down(generations: Generations, sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(where="submit", kind="slow", seconds=1.0, times=3))
-    run = asyncio.create_task(result("FluxSubmit", generations, **SMALL, count=3))
-    with anyio.fail_after(30):
-        while len(sent(sandbox)) < 3:
-            await anyio.lowlevel.checkpoint()
-    run.cancel()
+async def test_cancelled_while_it_sends_every_part_is_written_down(
+    generations: Generations, sandbox: Sandbox, delay: Delay
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="slow", seconds=0, times=3))
+    with delay.held():
+        run = asyncio.create_task(result("FluxSubmit", generations, **SMALL, count=3))
+        with anyio.fail_after(60):
+            while len(sandbox.tasks) < 3:
+                await anyio.lowlevel.checkpoint()
+        run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
     known = await generations.recent()

@@ -46,7 +46,7 @@ def talk() -> Talk:
         with serving(sandbox) as server:
             headers = {"authorization": key} if key else {}
             async with httpx2.AsyncClient(
-                base_url=server.url, headers=headers, timeout=20, verify=NO_CERTIFICATES
+                base_url=server.url, headers=headers, timeout=60, verify=NO_CERTIFICATES
             ) as client:
                 yield client
 

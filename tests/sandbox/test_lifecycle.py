@@ -165,7 +165,7 @@ def test_a_sandbox_serves_for_ever_until_it_is_interrupted() -> None:
         url = next(word for word in process.stdout.readline().split() if word.startswith("http"))
         account = httpx2.get(f"{url}/account", headers={"authorization": "sandbox"}, verify=False)  # plain http
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=10)
+        _, complaints = process.communicate(timeout=60)
     assert account.json()["credits"] == 1000
     assert (process.returncode, complaints) == (0, "")
 

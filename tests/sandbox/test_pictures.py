@@ -175,9 +175,10 @@ async def test_pictures_asked_for_again_are_not_painted_again(talk: Talk, order:
     async with talk(Sandbox(seconds=0)) as client:
         task = (await client.post("/flux-imagine", json=order(width=1440, height=1440))).json()
         url = (await client.post("/fetch", json=task)).json()["image_url"]
-        begun = time.perf_counter()
+        # What this process works, its server's threads too: what else the machine does counts for nothing.
+        begun = time.process_time()
         await client.get(url)
-        painted = time.perf_counter()
+        painted = time.process_time()
         await client.get(url)
-        kept = time.perf_counter()
+        kept = time.process_time()
     assert kept - painted < (painted - begun) / 3
