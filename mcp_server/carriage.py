@@ -37,9 +37,16 @@ class Carriage:
         """Set off. Must be called in a running event loop."""
         self.latest = latest
         self._patience = patience
+        self._is_stopped = False
         self._moved = asyncio.Event()
         self.task = asyncio.create_task(self._carry(moves))
         self.task.add_done_callback(self._ended)
+
+    def stop(self) -> None:
+        """Stop following, or hear out a submit that is under way. Once is enough: another cancellation cuts it off."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self.task.cancel()
 
     async def watch(self, seconds: float) -> AsyncGenerator[Generation, None]:
         """Yield how it stands now and whenever it has moved, until it has arrived or `seconds` have passed.
@@ -109,6 +116,7 @@ class Carrier:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
+        self._is_closing = False
         self._carriages: set[Carriage] = set()
 
     def start(self, generations: Generations, request: ImagineRequest, *, fresh: bool) -> Carriage:
@@ -124,14 +132,16 @@ class Carrier:
         return next((one for one in self._carriages if one.latest is not None and one.latest.id == id_), None)
 
     async def aclose(self) -> None:
-        """Stop following at once; a submit under way is heard out first, for LAST_WORDS at most."""
-        tasks = [one.task for one in self._carriages]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=LAST_WORDS)
+        """Stop following at once; a submit under way is heard out first, for LAST_WORDS at most. No other is begun."""
+        self._is_closing = True
+        for one in self._carriages:
+            one.stop()
+        if self._carriages:
+            await asyncio.wait([one.task for one in self._carriages], timeout=LAST_WORDS)
 
     def _keep(self, carriage: Carriage) -> Carriage:
+        if self._is_closing:
+            carriage.stop()
         self._carriages.add(carriage)
         carriage.task.add_done_callback(lambda _: self._carriages.discard(carriage))
         return carriage

@@ -39,17 +39,22 @@ An error begins with a code such as [invalid_request] or [missing_key] and says 
 
 
 def build(
-    source: Callable[[], Settings], *, image_folders: Iterable[Path] = (), patience: float = PATIENCE
+    source: Callable[[], Settings],
+    *,
+    image_folders: Iterable[Path] = (),
+    patience: float = PATIENCE,
+    by_signal: bool = False,
 ) -> MCPServer[State]:
     """Make a server that reads its settings from `source` when a tool first needs them.
 
     Files in `image_folders` and in the image store may be used as image prompts; no other file is ever read.
     A call waits `patience` seconds at least for the service to take a request, even when it asked for a shorter wait.
+    One that is ended `by_signal` is a process of its own, and ends when the requests under way have their answers.
     """
     folders = tuple(image_folders)
 
     def lifespan(_: MCPServer[State]) -> AbstractAsyncContextManager[State]:
-        return State.open(source, folders, patience)
+        return State.open(source, folders, patience, by_signal=by_signal)
 
     server = MCPServer(
         "flux-nodes",
@@ -87,9 +92,9 @@ def serve(settings: Settings, *, http: bool = False, host: str = "127.0.0.1", po
 def serve_stdio(source: Callable[[], Settings]) -> None:
     """Serve one client over stdin and stdout until it ends. Blocks."""
     _log_to_stderr()
-    # Python's own Ctrl-C would wait for the thread that reads stdin, which waits for the client.
+    # Python's own Ctrl-C would wait for the thread that reads stdin, which waits for the client. Until the server runs:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    build(source, image_folders=_working_folder()).run("stdio")
+    build(source, image_folders=_working_folder(), by_signal=True).run("stdio")
 
 
 def _with_later_key(settings: Settings) -> Callable[[], Settings]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import anyio
 
 from mcp_server.carriage import LAST_WORDS, Carrier
+from mcp_server.leaving import heard_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,16 +41,20 @@ class State:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, source: Callable[[], Settings], image_folders: tuple[Path, ...], patience: float
+        cls, source: Callable[[], Settings], image_folders: tuple[Path, ...], patience: float, *, by_signal: bool
     ) -> AsyncIterator[State]:
-        """Hold the state for as long as a server runs; at the end, stop what it carries and close what it opened."""
+        """Hold the state for as long as a server runs; at the end, stop what it carries and close what it opened.
+
+        One that is ended `by_signal` hears out what may be paid then, too.
+        """
         async with AsyncExitStack() as stack:
             state = cls(source, image_folders=image_folders, patience=patience, stack=stack)
-            try:
-                yield state
-            finally:
-                with anyio.move_on_after(LAST_WORDS + 1, shield=True):
-                    await state.carrier.aclose()
+            with heard_out(state.carrier) if by_signal else nullcontext():
+                try:
+                    yield state
+                finally:
+                    with anyio.move_on_after(LAST_WORDS + 1, shield=True):
+                        await state.carrier.aclose()
 
     async def generations(self) -> Generations:
         """Return the generations, opened by the first call. Raises InvalidSettings, StorageError.
