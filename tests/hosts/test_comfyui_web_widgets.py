@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,7 +69,10 @@ def untaken(model: str) -> set[str]:
 
 @pytest.fixture(scope="module", params=["paired", "newest"])
 def host(request: pytest.FixtureRequest, start_comfyui: StartComfyui) -> Comfyui:
-    return start_comfyui({}, frontend=request.param)
+    """A ComfyUI with the image that yesterday's workflows load."""
+    started = start_comfyui({}, frontend=request.param)
+    shutil.copy(ROOT / "workflows" / "flux-nodes-meadow.jpg", started.input_folder / "meadow.jpg")
+    return started
 
 
 @pytest.fixture(params=[False, True], ids=["canvas", "vue"])
