@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -93,15 +94,15 @@ def run_tests(for_pytest: Arguments) -> None:
 
 
 def run_on_other_pythons(for_pytest: Arguments) -> None:
-    """Run the tests that need no host on the oldest and the newest Python found beside the one in use."""
+    """Run the tests that need no host on the oldest and the newest Python found beside the one in use, side by side."""
     found = find_pythons()
     found.pop(sys.version_info[:2], None)
+    pythons = []
     for version in sorted({min(found), max(found)}) if found else []:
-        name = ".".join(map(str, version))
-        _say(f"on Python {name}")
-        venv = OTHER_VENVS / name
+        venv = OTHER_VENVS / ".".join(map(str, version))
         make_environment(venv, found[version])
-        _call([str(_python_of(venv)), "-m", "pytest", "tests", "-m", "not host", *for_pytest])
+        pythons.append(_python_of(venv))
+    _call_together([[str(python), "-m", "pytest", "tests", "-m", "not host", *for_pytest] for python in pythons])
 
 
 STEPS: dict[str, Callable[[Arguments], None]] = {
@@ -153,12 +154,24 @@ def _tool(*arguments: str) -> None:
 
 def _call(command: Sequence[str], *, quiet: bool = False) -> None:
     """Run a command in the repository. A quiet one's words are shown only when it fails."""
-    words = subprocess.PIPE if quiet else None
-    environment = {**os.environ, **_QUIET_PIP}
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=words, stderr=subprocess.STDOUT, check=False)
+    done = _done(command, stdout=subprocess.PIPE if quiet else None)
     if done.returncode:
         _say((done.stdout or b"").decode(errors="replace"))
         raise StepError(f"exit status {done.returncode} of: {' '.join(command)}")
+
+
+def _call_together(commands: Sequence[Sequence[str]]) -> None:
+    """Run commands in the repository at once, as many as there are processors; what each says is shown at its end."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for command, done in zip(commands, threads.map(_done, commands), strict=True):
+            _say(f"$ {' '.join(command)}\n{done.stdout.decode(errors='replace')}")
+            if done.returncode:
+                raise StepError(f"exit status {done.returncode} of: {' '.join(command)}")
+
+
+def _done(command: Sequence[str], *, stdout: int | None = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, **_QUIET_PIP}
+    return subprocess.run(command, cwd=ROOT, env=environment, stdout=stdout, stderr=subprocess.STDOUT, check=False)
 
 
 def _run_step(name: str, step: Callable[[], None]) -> None:
