@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +16,7 @@ import psutil
 from tests.hosts import pins, places
 from tests.hosts.conversation import Conversation, Outcome
 from tests.hosts.log import Log
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ class Comfyui:
             raise AssertionError(f"ComfyUI did not start; it said:\n{self.log.text()}")
 
     def _start(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._process = subprocess.Popen(
             self._command(),
             cwd=self.base,
@@ -219,10 +219,3 @@ def _environment(base: Path, given: Mapping[str, str]) -> dict[str, str]:
         "PYTHONUTF8": "1",
         **given,
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from itertools import count
@@ -16,6 +15,7 @@ from typing import Any
 import psycopg
 
 from tests.hosts.log import Log
+from tests.ports import free_port
 
 _READY = "ready to accept connections"
 _START = 60.0
@@ -26,7 +26,7 @@ class Postgresql:
 
     def __init__(self, programs: Path) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="flux-nodes-postgresql-"))
-        self._port = _free_port()
+        self._port = free_port()
         self._names = (f"journal{number}" for number in count(1))
         self._user = _user()
         if self._user:
@@ -84,8 +84,3 @@ def _user() -> dict[str, Any]:
         return {}
     entry = pwd.getpwnam("postgres")
     return {"user": entry.pw_name, "group": entry.pw_gid}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -18,6 +18,7 @@ from mcp import Client
 from flux_nodes.sandbox import Sandbox
 from tests.mcp_server.answers import facts
 from tests.mcp_server.outside import KEY, surroundings
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,13 +96,6 @@ def test_a_page_of_another_host_gets_no_answer(server: Server, headers: dict[str
     answer = httpx2.post(server.url, headers={"Accept": "application/json, text/event-stream", **headers}, json=ping)
 
     assert answer.status_code in {403, 421}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_for(port: int) -> None:
