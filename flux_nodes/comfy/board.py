@@ -8,16 +8,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .telling import last_words
 from .words import Line, share, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..core.generation import Generation
-
-LAST_WORDS = "flux-nodes.words"
-"""The event that tells one window what stood under a node when its prompt ended: `prompt_id`, `node`, `text`, and
-`images` where the prompt has not run the node and its pictures are still there."""
 
 _PAUSE = 0.5
 """Seconds between two drawings while several runs go on: a list may have a thousand, and each of them moves often."""
@@ -31,7 +28,7 @@ class Board:
 
     def __init__(self, node_id: str, window: str | None) -> None:
         self._node_id = node_id
-        self._window = window
+        self.window = window
         self._lines: dict[tuple[str, int], Line] = {}
         self._unfinished: set[Line] = set()
         self._shown = ""
@@ -61,10 +58,10 @@ class Board:
         return [generation for line in self._of(node_id) for generation in line.made]
 
     def _of(self, node_id: str) -> list[Line]:
-        return [line for (id_, _), line in sorted(self._lines.items(), key=_place) if id_ == node_id]
+        return [self._lines[place] for place in sorted(self._lines) if place[0] == node_id]
 
     def _all(self) -> list[Line]:
-        return [line for _, line in sorted(self._lines.items(), key=_place)]
+        return [self._lines[place] for place in sorted(self._lines)]
 
     @property
     def succeeded(self) -> bool:
@@ -98,11 +95,11 @@ class Board:
             self._write(text)
 
     def _write(self, text: str) -> None:
-        if self._window is None:
+        if self.window is None:
             return  # a script that follows nothing: without a window's name ComfyUI would tell them all
         from server import PromptServer
 
-        PromptServer.instance.send_progress_text(_harmless(text), self._node_id, sid=self._window)
+        PromptServer.instance.send_progress_text(_harmless(text), self._node_id, sid=self.window)
 
     @contextmanager
     def ticking(self) -> Iterator[None]:
@@ -129,18 +126,10 @@ class Board:
 
     def repeat(self, prompt_id: str) -> None:
         """Tell the window what stood there; where a prompt has not run the node, with its pictures."""
-        if self._window is None or not self._shown:
-            return
-        from server import PromptServer
-
-        last: dict[str, Any] = {"prompt_id": prompt_id, "node": self._node_id, "text": _harmless(self._shown)}
-        if self._before and all(_is_there(picture) for picture in self._before):
-            last["images"] = self._before
-        PromptServer.instance.send_sync(LAST_WORDS, last, self._window)
-
-
-def _place(item: tuple[tuple[str, int], Line]) -> tuple[str, int]:
-    return item[0]
+        if self.window is not None and self._shown:
+            there = all(_is_there(picture) for picture in self._before)
+            words = _harmless(self._shown)
+            last_words(prompt_id, self._node_id, words, self._before if there else (), window=self.window)
 
 
 def _harmless(text: str) -> str:

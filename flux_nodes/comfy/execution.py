@@ -58,7 +58,6 @@ async def run(node: Node, values: Mapping[str, Any], host_class: Any) -> Any:
             values=await pixels.arrays(node, values),
             graph=inscription.graph(host_class.hidden.prompt, host_class.hidden.extra_pnginfo),
             prompt_id=place.prompt_id,
-            window=place.window,
             board=board,
             line=board.line(place.node_id, place.index, prompt=_prompt(values), fresh=is_fresh(node, values)),
         )

@@ -31,16 +31,15 @@ def is_fresh(node: Node, values: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Flight:
-    """A run of `node` for a prompt that a window asked for, or a script that follows it in none.
+    """A run of `node` for a prompt; `line` is shown under the node, on `board`.
 
-    `line` is shown under the node, on `board`; `over` is set when nothing of it runs any more.
+    `over` is set when nothing of it runs any more.
     """
 
     node: Node
     values: Mapping[str, Any]
     graph: Graph | None
     prompt_id: str
-    window: str | None
     board: Board
     line: Line
     over: Event = field(default_factory=Event)
@@ -100,11 +99,11 @@ class Flight:
         if not interrupted:
             for generation in known:  # what ended the run may have come before the news of it
                 self.line.moved(generation)
-            keeper.collect(generations.settings, ids, window=self.window)
+            keeper.collect(generations.settings, ids, window=self.board.window)
         elif ids:
             again = "" if self.fresh else " Or run the graph again."
             self.line.end(f"Interrupted. {keeper.left_in_words(ids)}{again}", trouble=True)
-            keeper.leave(self.prompt_id, generations.settings, ids, window=self.window)
+            keeper.leave(self.prompt_id, generations.settings, ids, window=self.board.window)
         else:
             self._leave_nothing()
 

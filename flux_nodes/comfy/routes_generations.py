@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from ..core.errors import MissingKey, OtherService
+from ..core.errors import MissingKey
 from . import service
 from .routes_exchange import Answer, Asked, Refused, document, told
 from .routes_opening import opened
@@ -123,8 +123,7 @@ async def _owed(generations: Generations, ids: Sequence[str]) -> list[Generation
     known = [await generations.get(id_) for id_ in dict.fromkeys(ids)]
     owed = [generation for generation in known if not generation.settled]
     for generation in owed:
-        if generation.service != generations.settings.service_name:
-            raise OtherService(generation.id, service=generation.service, set_to=generations.settings.service_name)
+        generation.require_service(generations.settings.service_name)
     return owed
 
 

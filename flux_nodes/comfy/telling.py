@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ..core.generation import Generation
 
 MOVED = "flux-nodes.generation"
@@ -13,6 +15,10 @@ MOVED = "flux-nodes.generation"
 
 NOTICE = "flux-nodes.notice"
 """The event that asks for a toast."""
+
+LAST_WORDS = "flux-nodes.words"
+"""The event that tells one window what stood under a node when its prompt ended: `prompt_id`, `node`, `text`, and
+`images` where the prompt has not run the node and its pictures are still there."""
 
 Severity = Literal["info", "warn", "error"]
 """How a toast looks."""
@@ -59,6 +65,12 @@ def tell(generation: Generation) -> None:
 def notice(severity: Severity, summary: str, detail: str, *, window: str | None = None) -> None:
     """Show a toast in one window, or in every one. Callable from any thread."""
     _send(NOTICE, {"severity": severity, "summary": summary, "detail": detail}, window)
+
+
+def last_words(prompt_id: str, node: str, text: str, images: Sequence[Mapping[str, str]], *, window: str) -> None:
+    """Tell one window what stood under a node, with the images that are to be shown there again."""
+    words = {"prompt_id": prompt_id, "node": node, "text": text}
+    _send(LAST_WORDS, {**words, "images": images} if images else words, window)
 
 
 def _send(event: str, data: dict[str, Any], window: str | None = None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from .errors import ImageUnavailable, OtherService, ServiceError, ServiceUnreachable, StillRunning
+from .errors import ImageUnavailable, ServiceError, ServiceUnreachable, StillRunning
 from .unbroken import blocking
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Collector:
             yield known
         if known.settled or known.task_id is None:
             return
-        self._require_own(known)
+        known.require_service(self._service)
         left = until - asyncio.get_running_loop().time()
         try:
             async with aclosing(self._watcher.follow([known.task_id], seconds=left)) as tasks:
@@ -76,15 +76,11 @@ class Collector:
             known = await blocking(self._journal.get, known.id)
         if known.settled or known.task_id is None:
             return known
-        self._require_own(known)
+        known.require_service(self._service)
         async with aclosing(self._take(known, await self._client.fetch(known.task_id))) as moves:
             async for moved in moves:
                 known = moved
         return known
-
-    def _require_own(self, known: Generation) -> None:
-        if known.service != self._service:
-            raise OtherService(known.id, service=known.service, set_to=self._service)
 
     async def _sent(self, known: Generation, until: float) -> Generation:
         """Wait while a process is sending it; an intent whose process has ended becomes unconfirmed."""

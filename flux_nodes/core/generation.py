@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .errors import OtherService
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -56,6 +58,11 @@ class Generation:
     def settled(self) -> bool:
         """Whether following it any longer would change nothing."""
         return self.status in SETTLED
+
+    def require_service(self, service: str) -> None:
+        """Raise OtherService unless this is the service that it belongs to: any other would not know it."""
+        if self.service != service:
+            raise OtherService(self.id, service=self.service, set_to=service)
 
     @property
     def model(self) -> str:

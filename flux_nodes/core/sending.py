@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .catalog import model
-from .errors import FluxNodesError, NothingSent, OtherService, StorageError, SubmitUnconfirmed
+from .errors import FluxNodesError, NothingSent, StorageError, SubmitUnconfirmed
 from .request import ImagineRequest
 from .store import GRAPH
 from .unbroken import blocking, surely, to_the_end
@@ -71,8 +71,7 @@ class Sender:
                 f"Generation {known.id} is {known.status}: there is nothing to send again. "
                 f"`flux-nodes wait {known.id}` collects it, free of charge."
             )
-        if known.service != self._settings.service_name:  # a pretended one, sent here, would be paid
-            raise OtherService(known.id, service=known.service, set_to=self._settings.service_name)
+        known.require_service(self._settings.service_name)  # a pretended one, sent here, would be paid
         request = await self._request_of(known)
         graph = await blocking(self._store.get, known.graph, GRAPH) if known.graph else None
         return await self.send(await self.intend(request, fresh=True, retry_of=known.id, graph=graph), request)

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from datetime import datetime, timezone
 from time import monotonic
-from types import ModuleType, SimpleNamespace
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING
 
 from flux_nodes.comfy.board import Board
 from flux_nodes.core.generation import Generation
 
+if TYPE_CHECKING:
+    from tests.comfy.windows import Windows
+
 MANY = 300
 NOW = datetime.now(timezone.utc)
-
-
-class Server:
-    """ComfyUI's server, as some forks have it: what it sends, to whom."""
-
-    def __init__(self) -> None:
-        self.written: list[tuple[str, str, str | None]] = []
-        self.events: list[tuple[str, dict[str, Any], str | None]] = []
-
-    def send_progress_text(self, text: str, node_id: str, prompt_id: str | None = None, sid: str | None = None) -> None:
-        assert prompt_id is None, "the window is not the prompt"
-        self.written.append((text, node_id, sid))
-
-    def send_sync(self, event: str, data: dict[str, Any], sid: str | None = None) -> None:
-        self.events.append((event, data, sid))
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    module, server = ModuleType("server"), Server()
-    monkeypatch.setattr(module, "PromptServer", SimpleNamespace(instance=server), raising=False)
-    monkeypatch.setitem(sys.modules, "server", module)
-    return server
 
 
 def generation(at: int) -> Generation:
@@ -55,45 +31,45 @@ def generation(at: int) -> Generation:
     )
 
 
-def test_words_go_to_the_window_that_asked_by_its_name_alone(server: Server) -> None:
+def test_words_go_to_the_window_that_asked_by_its_name_alone(windows: Windows) -> None:
     Board("7", "mine").line("7", 0).end("done")
-    assert server.written == [("done", "7", "mine")]
+    assert windows.written == [("done", "7", "mine")]
 
 
-def test_where_no_window_has_asked_nothing_is_told(server: Server) -> None:
+def test_where_no_window_has_asked_nothing_is_told(windows: Windows) -> None:
     board = Board("7", None)
     board.line("7", 0).end("done")
     board.repeat("a prompt")
-    assert not server.written
-    assert not server.events
+    assert not windows.written
+    assert not windows.events
 
 
-def test_last_words_are_told_once_more_by_an_event_of_our_own(server: Server) -> None:
+def test_last_words_are_told_once_more_by_an_event_of_our_own(windows: Windows) -> None:
     board = Board("7", "mine")
     board.line("7", 0).end("<b>done")
     board.repeat("a prompt")
-    assert server.events == [("flux-nodes.words", {"prompt_id": "a prompt", "node": "7", "text": "‹b>done"}, "mine")]
+    assert windows.events == [("flux-nodes.words", {"prompt_id": "a prompt", "node": "7", "text": "‹b>done"}, "mine")]
 
 
-def test_however_often_the_runs_of_a_list_move_they_are_drawn_twice_a_second_and_at_their_end(server: Server) -> None:
+def test_however_often_the_runs_of_a_list_move_they_are_drawn_twice_a_second_and_at_their_end(windows: Windows) -> None:
     board, begun = Board("7", "mine"), monotonic()
     lines = [board.line("7", at, prompt="a hill") for at in range(MANY)]
     made = [generation(at) for at in range(MANY)]
     for percentage in range(0, 100, 10):
         for line, known in zip(lines, made, strict=True):
             line.moved(replace(known, status="running", percentage=percentage))
-    assert 1 <= len(server.written) <= 1 + 2 * (monotonic() - begun)
+    assert 1 <= len(windows.written) <= 1 + 2 * (monotonic() - begun)
     assert board.percentage("7") == 90
     stored = [replace(known, status="stored", width=320, height=256) for known in made]
     for line, known in zip(lines, stored, strict=True):
         line.moved(known)
         line.succeed("done", [known])
-    assert len(server.written) <= 4 + 2 * (monotonic() - begun), "the last two are drawn at once"
-    assert server.written[-1][0].startswith("stored in ")
-    assert f"{MANY} images" in server.written[-1][0]
+    assert len(windows.written) <= 4 + 2 * (monotonic() - begun), "the last two are drawn at once"
+    assert windows.written[-1][0].startswith("stored in ")
+    assert f"{MANY} images" in windows.written[-1][0]
 
 
-def test_nodes_that_a_loop_brings_about_share_the_words_and_keep_what_they_made_apart(server: Server) -> None:
+def test_nodes_that_a_loop_brings_about_share_the_words_and_keep_what_they_made_apart(windows: Windows) -> None:
     board = Board("7", "mine")
     for at, own in enumerate(("7", "9.0.0.7")):
         line = board.line(own, 0, prompt="a hill")
@@ -101,5 +77,5 @@ def test_nodes_that_a_loop_brings_about_share_the_words_and_keep_what_they_made_
         line.moved(known)
         assert board.made(own, 0, [known]) == [known]
         line.succeed("done", [known])
-    assert "2 images" in server.written[-1][0]
-    assert {node for _, node, _ in server.written} == {"7"}
+    assert "2 images" in windows.written[-1][0]
+    assert {node for _, node, _ in windows.written} == {"7"}

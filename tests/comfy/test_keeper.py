@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
-import pytest
 
 from flux_nodes.comfy import background, keeper
 from flux_nodes.core import ImagineRequest
 
 if TYPE_CHECKING:
     from flux_nodes.core import Generations, Settings
-
-
-class Windows:
-    """All that is sent to ComfyUI's windows."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[str, dict[str, Any]]] = []
-
-    def send_sync(self, event: str, data: dict[str, Any], _window: str | None = None) -> None:
-        self.heard.append((event, data))
-
-    def notices(self) -> list[dict[str, Any]]:
-        return [data for event, data in self.heard if event == "flux-nodes.notice"]
-
-
-@pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> Windows:
-    server, windows = ModuleType("server"), Windows()
-    monkeypatch.setattr(server, "PromptServer", SimpleNamespace(instance=windows), raising=False)
-    monkeypatch.setitem(sys.modules, "server", server)
-    return windows
+    from tests.comfy.windows import Windows
 
 
 async def test_what_the_nodes_of_a_prompt_leave_behind_is_told_in_one_notice_and_collected(

@@ -11,6 +11,7 @@ import pytest
 
 from flux_nodes.sandbox import Sandbox, serving
 from tests.cli.terminal import Terminal
+from tests.delay import Delay
 from tests.hosts import pack, places
 from tests.hosts.comfyui import Comfyui, FrontendAge
 from tests.hosts.frontend import Frontend, started_browser
@@ -131,9 +132,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def service(clock: Clock) -> Iterator[Sandbox]:
+def delay() -> Delay:
+    """Give what holds back the slow replies of a module's service."""
+    return Delay()
+
+
+@pytest.fixture(scope="module")
+def service(clock: Clock, delay: Delay) -> Iterator[Sandbox]:
     """Give a service that knows KEY."""
-    made = Sandbox(keys={KEY: 1000}, seconds=0.5, clock=clock)
+    made = Sandbox(keys={KEY: 1000}, seconds=0.5, clock=clock, sleep=delay)
     yield made
     made.close()
 
@@ -143,6 +150,12 @@ def address(service: Sandbox) -> Iterator[str]:
     """Serve it."""
     with serving(service) as server:
         yield server.url
+
+
+@pytest.fixture(scope="module")
+def host(address: str, start_comfyui: StartComfyui) -> Comfyui:
+    """Start a ComfyUI whose FLUX nodes reach the service; modules that want another have their own."""
+    return start_comfyui({"APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": KEY})
 
 
 @pytest.fixture(scope="module")

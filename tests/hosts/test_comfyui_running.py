@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from flux_nodes.sandbox import Fault, Sandbox, serving
+from flux_nodes.sandbox import Fault, Sandbox
 from tests.hosts.conversation import Conversation, Event
 from tests.hosts.running import BOUND, Clock, Window, imagine, listed, node, saved, submitted, until, words_of
 
@@ -24,19 +24,6 @@ if TYPE_CHECKING:
     from tests.hosts.comfyui import Comfyui
     from tests.hosts.conftest import StartComfyui
     from tests.hosts.conversation import Outcome, Preview
-
-
-@pytest.fixture(scope="module")
-def sandbox(clock: Clock) -> Iterator[Sandbox]:
-    made = Sandbox(seconds=0.5, clock=clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def host(sandbox: Sandbox, start_comfyui: StartComfyui) -> Iterator[Comfyui]:
-    with serving(sandbox) as server:
-        yield start_comfyui({"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
 
 
 def with_workflow(host: Comfyui, prompt: Mapping[str, Any]) -> Outcome:
@@ -136,15 +123,15 @@ def test_a_node_shows_its_picture_with_the_graph_in_it_and_the_history_has_it(ho
     assert {image["type"] for image in outputs["1"]["images"]} == {"temp"}
 
 
-def test_a_count_gives_a_batch_of_seeds_that_follow_each_other(host: Comfyui, sandbox: Sandbox) -> None:
+def test_a_count_gives_a_batch_of_seeds_that_follow_each_other(host: Comfyui, service: Sandbox) -> None:
     outcome = host.submit({"1": imagine("three geese", count=3, seed=40), "2": saved("1")})
     assert outcome.ended == "success", outcome.error
-    seeds = [task.body["seed"] for task in sandbox.tasks if task.prompt == "three geese"]
+    seeds = [task.body["seed"] for task in service.tasks if task.prompt == "three geese"]
     assert sorted(seeds) == [40, 41, 42]
     assert "3 images" in words_of(outcome)[-1]
 
 
-def test_a_list_of_prompts_gives_an_image_for_each_and_one_line_for_all(host: Comfyui, sandbox: Sandbox) -> None:
+def test_a_list_of_prompts_gives_an_image_for_each_and_one_line_for_all(host: Comfyui, service: Sandbox) -> None:
     given = "\n".join(["a red barn", "a blue barn", "a green barn"])
     prompts = node("FluxPromptList", prompts=given)
     sheet = node("FluxContactSheet", labels=["0", 0], image_1=["1", 0])
@@ -152,14 +139,14 @@ def test_a_list_of_prompts_gives_an_image_for_each_and_one_line_for_all(host: Co
     assert outcome.ended == "success", outcome.error
     assert len(outcome.outputs["2"]["images"]) == 3
     assert len(outcome.outputs["4"]["images"]) == 1, "the sheet takes the whole list"
-    assert [submitted(sandbox, each) for each in given.splitlines()] == [1, 1, 1]
+    assert [submitted(service, each) for each in given.splitlines()] == [1, 1, 1]
     (line,) = words_of(outcome)[-1].splitlines()
     assert line.startswith("stored in ")
     assert (line.count("g-"), "3 images" in line, "3 credits" in line) == (3, True, True)
 
 
-def test_a_part_that_fails_is_named_and_the_others_are_kept(host: Comfyui, sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(where="submit", kind="fail", match="a sick duck", skip=1, times=1))
+def test_a_part_that_fails_is_named_and_the_others_are_kept(host: Comfyui, service: Sandbox) -> None:
+    service.inject(Fault(where="submit", kind="fail", match="a sick duck", skip=1, times=1))
     graph = {"1": imagine("a sick duck", count=3, seed=60), "2": saved("1")}
     outcome = host.submit(graph)
     assert outcome.ended == "error"
@@ -167,18 +154,18 @@ def test_a_part_that_fails_is_named_and_the_others_are_kept(host: Comfyui, sandb
     assert "Moderated" in outcome.error
     assert "Moderated" in words_of(outcome)[-1]
     assert sorted(each["status"] for each in listed(host, "sick")) == ["failed", "stored", "stored"]
-    charges = sandbox.charges
+    charges = service.charges
     again = host.submit(graph)
     assert again.ended == "success", again.error
-    assert sandbox.charges == charges + 1
+    assert service.charges == charges + 1
 
 
 def test_a_failure_at_the_service_says_what_it_may_have_cost_and_another_run_pays_again_as_it_says(
-    host: Comfyui, sandbox: Sandbox
+    host: Comfyui, service: Sandbox
 ) -> None:
-    sandbox.inject(Fault(where="submit", kind="fail", match="a lewd duck", times=1))
+    service.inject(Fault(where="submit", kind="fail", match="a lewd duck", times=1))
     graph = {"1": imagine("a lewd duck"), "2": saved("1")}
-    charges = sandbox.charges
+    charges = service.charges
     outcome = host.submit(graph)
     assert outcome.error.startswith('The service says "Request Moderated')
     assert "may have cost 1 credit" in outcome.error
@@ -186,13 +173,13 @@ def test_a_failure_at_the_service_says_what_it_may_have_cost_and_another_run_pay
     assert "may have cost 1 credit" in words_of(outcome)[-1]
     again = host.submit(graph)
     assert again.ended == "success", again.error
-    assert sandbox.charges == charges + 2
+    assert service.charges == charges + 2
 
 
 def test_what_the_service_does_not_take_was_not_paid_and_nothing_is_said_for_a_terminal(
-    host: Comfyui, sandbox: Sandbox
+    host: Comfyui, service: Sandbox
 ) -> None:
-    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="weasel"))
+    service.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="weasel"))
     outcome = host.submit({"1": imagine("a weasel"), "2": saved("1")})
     assert outcome.error.startswith('The service refused it (400): "no". Nothing was paid.')
     unknown = host.submit({"1": node("FluxFetch", generation_id="g-nobody"), "2": saved("1")})
@@ -201,7 +188,7 @@ def test_what_the_service_does_not_take_was_not_paid_and_nothing_is_said_for_a_t
 
 
 def test_while_pay_again_is_on_every_run_of_an_unchanged_graph_makes_and_pays_a_new_one(
-    host: Comfyui, sandbox: Sandbox
+    host: Comfyui, service: Sandbox
 ) -> None:
     graph = {"1": imagine("a fresh fig", fresh=True), "2": saved("1")}
     for _ in range(2):
@@ -209,11 +196,11 @@ def test_while_pay_again_is_on_every_run_of_an_unchanged_graph_makes_and_pays_a_
         assert outcome.ended == "success", outcome.error
         assert "reused" not in words_of(outcome)[-1]
         assert words_of(outcome)[-1].endswith(" · Pay again is on")
-    assert submitted(sandbox, "a fresh fig") == 2
+    assert submitted(service, "a fresh fig") == 2
     assert len(listed(host, "fig")) == 2
     off = {"1": imagine("a fresh fig", fresh=False), "2": saved("1")}
     assert "reused, free" in words_of(host.submit(off))[-1]
-    assert submitted(sandbox, "a fresh fig") == 2
+    assert submitted(service, "a fresh fig") == 2
 
 
 def test_a_service_that_does_not_answer_is_said_to_be_silent_long_before_it_is_given_up(
@@ -251,15 +238,15 @@ def test_the_graph_that_asked_is_kept_with_what_it_generated(host: Comfyui) -> N
     assert medlar["workflow"] == "own"
 
 
-def test_a_past_generation_is_chosen_by_words_that_comfyui_has_never_seen(host: Comfyui, sandbox: Sandbox) -> None:
+def test_a_past_generation_is_chosen_by_words_that_comfyui_has_never_seen(host: Comfyui, service: Sandbox) -> None:
     host.submit({"1": imagine("a walnut"), "2": saved("1")})
     (walnut,) = listed(host, "walnut")
-    charges = sandbox.charges
+    charges = service.charges
     load = node("FluxLoadGeneration", generation=f"{walnut['id']} a walnut")
     outcome = host.submit({"1": load, "2": saved("1", "walnut")})
     assert outcome.ended == "success", outcome.error
     assert len(outcome.outputs["1"]["images"]) == 1
-    assert sandbox.charges == charges
+    assert service.charges == charges
 
 
 def test_the_faces_are_what_comfyui_makes_of_lists_and_choices(host: Comfyui) -> None:

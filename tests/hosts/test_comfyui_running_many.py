@@ -6,36 +6,18 @@ from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import pytest
-
-from flux_nodes.sandbox import Sandbox, serving
 from tests.hosts.running import BOUND, Clock, imagine, node, saved, until, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from flux_nodes.sandbox import Sandbox
     from tests.hosts.comfyui import Comfyui
-    from tests.hosts.conftest import StartComfyui
 
 MANY = 400
 
 
-@pytest.fixture(scope="module")
-def sandbox(clock: Clock) -> Iterator[Sandbox]:
-    made = Sandbox(seconds=0.5, clock=clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def host(sandbox: Sandbox, start_comfyui: StartComfyui) -> Iterator[Comfyui]:
-    with serving(sandbox) as server:
-        yield start_comfyui({"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
-
-
-def accepted(sandbox: Sandbox) -> Counter[str]:
+def accepted(service: Sandbox) -> Counter[str]:
     """How often the service has accepted each prompt."""
-    return Counter(task.prompt for task in sandbox.tasks)
+    return Counter(task.prompt for task in service.tasks)
 
 
 def test_a_list_that_has_ended_is_told_whole_and_at_a_hundred_percent(host: Comfyui) -> None:
@@ -48,18 +30,18 @@ def test_a_list_that_has_ended_is_told_whole_and_at_a_hundred_percent(host: Comf
 
 
 def test_all_of_a_long_list_is_sent_and_what_stands_under_the_node_is_drawn_twice_a_second_at_most(
-    host: Comfyui, clock: Clock, sandbox: Sandbox
+    host: Comfyui, clock: Clock, service: Sandbox
 ) -> None:
     prompts = {f"kite number {at} over the dunes" for at in range(MANY)}
     with host.connect() as conversation, clock.held():
         begun = monotonic()
         several = node("FluxPromptList", prompts="\n".join(prompts))
         id_ = conversation.queue({"0": several, "1": imagine(["0", 0]), "2": saved("1")})
-        until(lambda: prompts <= accepted(sandbox).keys())
+        until(lambda: prompts <= accepted(service).keys())
         host.interrupt()
         outcome = conversation.wait(id_, within=BOUND)
         took = monotonic() - begun
     assert outcome.ended == "interrupted"
-    assert all(accepted(sandbox)[each] == 1 for each in prompts)
+    assert all(accepted(service)[each] == 1 for each in prompts)
     drawn = words_of(outcome)
     assert 1 <= len(drawn) <= 2 * took + 5, "a few are the last ones"

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from flux_nodes.sandbox import Sandbox, serving
 from tests.hosts import pack
 from tests.hosts.running import BOUND, Clock, Window, imagine, listed, node, saved, submitted, until, words_of
+from tests.hosts.web import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from flux_nodes.sandbox import Sandbox
     from tests.hosts.comfyui import Comfyui
     from tests.hosts.conftest import StartComfyui
 
@@ -48,21 +48,14 @@ NODE_CLASS_MAPPINGS = {"Rounds": Rounds}
 
 
 @pytest.fixture(scope="module")
-def sandbox(clock: Clock) -> Iterator[Sandbox]:
-    made = Sandbox(seconds=0.5, clock=clock)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def host(
-    sandbox: Sandbox, start_comfyui: StartComfyui, pack_copy: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Comfyui]:
+    address: str, start_comfyui: StartComfyui, pack_copy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Comfyui:
+    """A ComfyUI with a pack whose node loops."""
     rounds = tmp_path_factory.mktemp("rounds")
     (rounds / "__init__.py").write_text(ROUNDS)
-    with serving(sandbox) as server:
-        environment = {"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"}
-        yield start_comfyui(environment, packs={pack.NAME: pack_copy, "rounds": rounds})
+    environment = {"APIFRAME_BASE_URL": address, "APIFRAME_API_KEY": KEY}
+    return start_comfyui(environment, packs={pack.NAME: pack_copy, "rounds": rounds})
 
 
 def run_from(host: Comfyui, window: Window, name: str) -> list[tuple[str, Any]]:
@@ -109,13 +102,13 @@ def test_words_of_nodes_that_a_loop_brings_about_stand_under_the_node_that_the_w
 
 
 def test_what_an_interruption_leaves_behind_is_noticed_in_the_window_that_asked_and_in_no_other(
-    host: Comfyui, clock: Clock, sandbox: Sandbox
+    host: Comfyui, clock: Clock, service: Sandbox
 ) -> None:
     with closing(Window(host, "uninvolved")) as another, closing(Window(host, "stopping")) as asking:
         graph = {"1": imagine("a slow glacier"), "2": saved("1")}
         with clock.held():
             host.ask("POST", "/prompt", {"prompt": graph, "client_id": "stopping"})
-            until(lambda: submitted(sandbox, "a slow glacier"))
+            until(lambda: submitted(service, "a slow glacier"))
             host.interrupt()
             assert "collected free" in asking.hear("flux-nodes.notice")["detail"]
         until(lambda: [each["status"] for each in listed(host, "glacier")] == ["stored"])

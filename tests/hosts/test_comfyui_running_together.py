@@ -8,38 +8,17 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pytest
-
-from flux_nodes.sandbox import Fault, Sandbox, serving
-from tests.delay import Delay
+from flux_nodes.sandbox import Fault, Sandbox
 from tests.hosts.conversation import Event
 from tests.hosts.running import BOUND, Clock, imagine, listed, node, saved, submitted, until, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import TypeGuard
 
+    from tests.delay import Delay
     from tests.hosts.comfyui import Comfyui
-    from tests.hosts.conftest import StartComfyui
     from tests.hosts.conversation import Conversation, Outcome, Preview
-
-
-@pytest.fixture(scope="module")
-def delay() -> Delay:
-    return Delay()
-
-
-@pytest.fixture(scope="module")
-def sandbox(clock: Clock, delay: Delay) -> Iterator[Sandbox]:
-    made = Sandbox(seconds=0.5, clock=clock, sleep=delay)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def host(sandbox: Sandbox, start_comfyui: StartComfyui) -> Iterator[Comfyui]:
-    with serving(sandbox) as server:
-        yield start_comfyui({"APIFRAME_BASE_URL": server.url, "APIFRAME_API_KEY": "sandbox"})
 
 
 def when_stopped(
@@ -64,12 +43,12 @@ def when_stopped(
 
 
 def test_an_interruption_is_felt_at_once_says_what_goes_on_and_nothing_is_paid_twice(
-    host: Comfyui, clock: Clock, sandbox: Sandbox
+    host: Comfyui, clock: Clock, service: Sandbox
 ) -> None:
     graph = {"1": imagine("a slow river"), "2": saved("1"), "3": imagine("a slow brook"), "4": saved("3")}
     with host.connect() as conversation, clock.held():
         id_ = conversation.queue(graph)
-        until(lambda: submitted(sandbox, "a slow river") and submitted(sandbox, "a slow brook"))
+        until(lambda: submitted(service, "a slow river") and submitted(service, "a slow brook"))
         host.interrupt()
         # Ends while the service's clock stands still: nobody waited for the pictures.
         outcome = conversation.wait(id_, within=BOUND)
@@ -79,20 +58,20 @@ def test_an_interruption_is_felt_at_once_says_what_goes_on_and_nothing_is_paid_t
     assert all("run the graph again" in words for words in last)
     assert {notice["severity"] for notice in notices} == {"info"}
     until(lambda: all(each["status"] == "stored" for each in listed(host, "slow")))
-    charges = sandbox.charges
+    charges = service.charges
     again = host.submit(graph)
     assert again.ended == "success", again.error
     assert "reused, free" in words_of(again)[-1]
-    assert sandbox.charges == charges
+    assert service.charges == charges
 
 
 def test_an_interrupted_run_that_pays_again_is_collected_and_not_advised_to_run_again(
-    host: Comfyui, clock: Clock, sandbox: Sandbox
+    host: Comfyui, clock: Clock, service: Sandbox
 ) -> None:
     graph = {"1": imagine("a fresh spring", fresh=True), "2": saved("1")}
     with host.connect() as conversation, clock.held():
         id_ = conversation.queue(graph)
-        until(lambda: submitted(sandbox, "a fresh spring"))
+        until(lambda: submitted(service, "a fresh spring"))
         host.interrupt()
         outcome = conversation.wait(id_, within=BOUND)
         (last,), _ = when_stopped(conversation, outcome, "1")
@@ -102,13 +81,13 @@ def test_an_interrupted_run_that_pays_again_is_collected_and_not_advised_to_run_
 
 
 def test_a_graph_that_is_run_again_at_once_follows_what_the_interrupted_one_has_started(
-    host: Comfyui, clock: Clock, sandbox: Sandbox
+    host: Comfyui, clock: Clock, service: Sandbox
 ) -> None:
     graph = {"1": imagine("a slow tide"), "2": saved("1")}
     with host.connect() as conversation:
         with clock.held():
             first = conversation.queue(graph)
-            until(lambda: submitted(sandbox, "a slow tide"))
+            until(lambda: submitted(service, "a slow tide"))
             host.interrupt()
             assert conversation.wait(first, within=BOUND).ended == "interrupted"
             second = conversation.queue(graph)
@@ -117,15 +96,15 @@ def test_a_graph_that_is_run_again_at_once_follows_what_the_interrupted_one_has_
         outcome = conversation.wait(second, within=BOUND)
     assert outcome.ended == "success", outcome.error
     assert "reused, free" in words_of(outcome)[-1]
-    assert submitted(sandbox, "a slow tide") == 1
+    assert submitted(service, "a slow tide") == 1
 
 
 def _is_text(message: Event | Preview) -> TypeGuard[Event]:
     return isinstance(message, Event) and message.kind == "text"
 
 
-def test_a_failure_waits_for_what_its_siblings_have_paid_for(host: Comfyui, clock: Clock, sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="thorn"))
+def test_a_failure_waits_for_what_its_siblings_have_paid_for(host: Comfyui, clock: Clock, service: Sandbox) -> None:
+    service.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="thorn"))
     after = imagine("an afterthought", image_prompt=["2", 0])
     graph = {"1": imagine("a thorn"), "2": imagine("a rose"), "3": saved("1"), "4": saved("2"), "5": after}
     graph["6"] = saved("5")
@@ -137,23 +116,23 @@ def test_a_failure_waits_for_what_its_siblings_have_paid_for(host: Comfyui, cloc
                 if _is_text(message) and "failed · " in message.data["text"]:
                     failed = message.data["node"]
                     break
-            until(lambda: submitted(sandbox, "a rose"))
+            until(lambda: submitted(service, "a rose"))
         outcome = conversation.wait(id_, within=BOUND)
     assert failed == "1", "it is told before the sibling ends"
     assert outcome.ended == "error"
     assert outcome.outputs["4"]["images"], "what the sibling brought was saved"
-    assert submitted(sandbox, "an afterthought") == 0, "nothing new is paid for"
+    assert submitted(service, "an afterthought") == 0, "nothing new is paid for"
     (rose,) = listed(host, "rose")
     assert rose["status"] == "stored"
-    charges = sandbox.charges
+    charges = service.charges
     assert host.submit({"2": graph["2"], "4": saved("2", "again")}).ended == "success"
-    assert sandbox.charges == charges
+    assert service.charges == charges
 
 
-def test_one_of_a_list_that_fails_does_not_lose_the_rest(host: Comfyui, sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="weed"))
+def test_one_of_a_list_that_fails_does_not_lose_the_rest(host: Comfyui, service: Sandbox) -> None:
+    service.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="weed"))
     graph = {"0": node("FluxPromptList", prompts="a weed\na tulip\na lily"), "1": imagine(["0", 0]), "2": saved("1")}
-    charges = sandbox.charges
+    charges = service.charges
     outcome = host.submit(graph)
     assert outcome.ended == "error"
     counts, failed, others = words_of(outcome)[-1].splitlines()
@@ -162,11 +141,11 @@ def test_one_of_a_list_that_fails_does_not_lose_the_rest(host: Comfyui, sandbox:
     assert "sidebar" in others
     assert "free" in others
     assert host.submit(graph).ended == "success"
-    assert sandbox.charges == charges + 3, "each of them was paid for once"
+    assert service.charges == charges + 3, "each of them was paid for once"
 
 
-def test_the_rest_of_a_list_that_pays_again_is_kept_and_not_said_to_come_free(host: Comfyui, sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="moss"))
+def test_the_rest_of_a_list_that_pays_again_is_kept_and_not_said_to_come_free(host: Comfyui, service: Sandbox) -> None:
+    service.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="moss"))
     prompts = node("FluxPromptList", prompts="some moss\na crocus")
     outcome = host.submit({"0": prompts, "1": imagine(["0", 0], fresh=True), "2": saved("1")})
     others = words_of(outcome)[-1].splitlines()[-1]
@@ -184,9 +163,9 @@ def test_a_long_list_of_which_the_first_fails_before_the_last_has_begun_ends_all
 
 
 def test_a_foreign_node_that_fails_ends_the_prompt_and_the_generation_is_collected_all_the_same(
-    host: Comfyui, clock: Clock, sandbox: Sandbox, delay: Delay
+    host: Comfyui, clock: Clock, service: Sandbox, delay: Delay
 ) -> None:
-    sandbox.inject(Fault(where="account", kind="slow", seconds=0))
+    service.inject(Fault(where="account", kind="slow", seconds=0))
     empty = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}}
     blend = {"image1": ["4", 0], "image2": ["4", 0], "blend_factor": ["3", 0], "blend_mode": "normal"}
     graph = {
@@ -200,28 +179,28 @@ def test_a_foreign_node_that_fails_ends_the_prompt_and_the_generation_is_collect
     with clock.held(), host.connect() as conversation:
         with delay.held():  # what fails waits for the account
             id_ = conversation.queue(graph)
-            until(lambda: submitted(sandbox, "a lighthouse"))
+            until(lambda: submitted(service, "a lighthouse"))
         assert conversation.wait(id_, within=BOUND).ended == "error"
-        assert submitted(sandbox, "a lighthouse") == 1
+        assert submitted(service, "a lighthouse") == 1
     until(lambda: [each["status"] for each in listed(host, "lighthouse")] == ["stored"])
 
 
 def test_all_nodes_that_can_send_have_sent_before_the_first_one_ends_and_are_asked_for_together(
-    host: Comfyui, clock: Clock, sandbox: Sandbox
+    host: Comfyui, clock: Clock, service: Sandbox
 ) -> None:
     graph: dict[str, Any] = {}
     for at in range(5):
         graph[f"{at}"] = imagine(f"tower {at}", seed=at, model=["flux-schnell", "flux-pro"][at % 2])
         graph[f"save {at}"] = saved(f"{at}")
-    seen = len(sandbox.requests)
+    seen = len(service.requests)
     with host.connect() as conversation:
         with clock.held():
             id_ = conversation.queue(graph)
-            until(lambda: any(len(ids) == 5 for ids in _asked_together(sandbox, seen)))
+            until(lambda: any(len(ids) == 5 for ids in _asked_together(service, seen)))
         outcome = conversation.wait(id_, within=BOUND)
     assert outcome.ended == "success", outcome.error
     assert len(outcome.images) == 10
-    new = sandbox.requests[seen:]
+    new = service.requests[seen:]
     assert sum(request.path == "/flux-imagine" for request in new) == 5
     first = next(at for at, request in enumerate(new) if len((request.json or {}).get("task_ids", [])) == 5)
     # Before it some were not sent yet, and how often the others were asked for by then is the machine's to say.
@@ -230,9 +209,9 @@ def test_all_nodes_that_can_send_have_sent_before_the_first_one_ends_and_are_ask
 
 
 def test_a_script_that_uses_an_id_of_a_prompt_again_is_not_held_up_by_what_failed_before(
-    host: Comfyui, sandbox: Sandbox
+    host: Comfyui, service: Sandbox
 ) -> None:
-    sandbox.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="nettle"))
+    service.inject(Fault(where="submit", kind="refuse", status=400, body='{"errors": [{"msg": "no"}]}', match="nettle"))
     id_ = str(uuid4())  # newer ComfyUIs take no other kind
     with host.connect() as conversation:
         first = conversation.queue({"1": imagine("a nettle"), "2": saved("1")}, prompt_id=id_)
@@ -243,15 +222,15 @@ def test_a_script_that_uses_an_id_of_a_prompt_again_is_not_held_up_by_what_faile
 
 
 def test_a_long_list_that_is_being_sent_is_stopped_as_quickly_as_one(
-    host: Comfyui, sandbox: Sandbox, delay: Delay
+    host: Comfyui, service: Sandbox, delay: Delay
 ) -> None:
-    sandbox.inject(Fault(where="submit", kind="slow", seconds=0, times=None, match="pebble"))
+    service.inject(Fault(where="submit", kind="slow", seconds=0, times=None, match="pebble"))
     prompts = "\n".join(f"pebble {at}" for at in range(90))
     graph = {"0": node("FluxPromptList", prompts=prompts), "1": imagine(["0", 0]), "2": saved("1")}
-    seen = len(sandbox.requests)
+    seen = len(service.requests)
     with host.connect() as conversation, delay.held():
         id_ = conversation.queue(graph)
-        until(lambda: [request.path for request in sandbox.requests[seen:]].count("/flux-imagine") > 60)
+        until(lambda: [request.path for request in service.requests[seen:]].count("/flux-imagine") > 60)
         begun = monotonic()
         host.interrupt()
         outcome = conversation.wait(id_, within=BOUND)
@@ -259,6 +238,6 @@ def test_a_long_list_that_is_being_sent_is_stopped_as_quickly_as_one(
     assert monotonic() - begun < 7, "it takes less than one; a few after the others, eight or more"
 
 
-def _asked_together(sandbox: Sandbox, since: int) -> list[list[str]]:
-    asked = [request.json for request in sandbox.requests[since:] if request.path == "/fetch-many"]
+def _asked_together(service: Sandbox, since: int) -> list[list[str]]:
+    asked = [request.json for request in service.requests[since:] if request.path == "/fetch-many"]
     return [each["task_ids"] for each in asked]

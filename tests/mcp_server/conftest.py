@@ -10,6 +10,7 @@ from mcp import Client
 from flux_nodes.sandbox import Sandbox, serving
 from mcp_server.server import build
 from tests.mcp_server.clock import Clock
+from tests.mcp_server.outside import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,12 @@ def mode(request: pytest.FixtureRequest) -> str:
     """The protocol of 2026 and the one with a handshake."""
     chosen: str = request.param
     return chosen
+
+
+@pytest.fixture
+def environment(url: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of a server in a process of its own."""
+    return surroundings(url, tmp_path / "home")
 
 
 @pytest.fixture

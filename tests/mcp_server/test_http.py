@@ -17,7 +17,7 @@ from mcp import Client
 
 from flux_nodes.sandbox import Sandbox
 from tests.mcp_server.answers import facts
-from tests.mcp_server.outside import KEY, surroundings
+from tests.mcp_server.outside import KEY
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ class Server:
 
 
 @pytest.fixture
-def server(url: str, tmp_path: Path) -> Iterator[Server]:
+def server(environment: dict[str, str]) -> Iterator[Server]:
     """Our server over HTTP, in a process of its own."""
     port = free_port()
     with subprocess.Popen(
         [sys.executable, "-c", SERVE, str(port)],
         cwd=ROOT,
-        env={**os.environ, **surroundings(url, tmp_path / "home")},
+        env={**os.environ, **environment},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

@@ -15,7 +15,6 @@ import pytest
 
 from flux_nodes.core import Generations, Settings
 from flux_nodes.sandbox import Fault, Sandbox
-from tests.mcp_server.outside import KEY, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,18 +30,6 @@ _HELLO = {
     "capabilities": {},
     "clientInfo": {"name": "test", "version": "1"},
 }
-
-
-@pytest.fixture
-def sandbox(delay: Delay) -> Iterator[Sandbox]:
-    made = Sandbox(seconds=0, keys={KEY: 10}, sleep=delay)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def environment(url: str, tmp_path: Path) -> dict[str, str]:
-    return surroundings(url, tmp_path / "home")
 
 
 @contextmanager

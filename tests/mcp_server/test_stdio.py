@@ -18,7 +18,7 @@ from flux_nodes.core import Generations, Settings
 from flux_nodes.sandbox import Fault, Sandbox, serving
 from mcp_server.carriage import LAST_WORDS
 from tests.mcp_server.answers import facts, refusal
-from tests.mcp_server.outside import KEY, surroundings
+from tests.mcp_server.outside import KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -40,11 +40,6 @@ def sandbox(delay: Delay) -> Iterator[Sandbox]:
     made = Sandbox(seconds=0, keys={KEY: 10}, sleep=delay)
     yield made
     made.close()
-
-
-@pytest.fixture
-def environment(url: str, tmp_path: Path) -> dict[str, str]:
-    return surroundings(url, tmp_path / "home")
 
 
 @pytest.fixture

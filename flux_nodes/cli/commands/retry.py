@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...core.errors import NothingSent, OtherService
+from ...core.errors import NothingSent
 from ..delivery import prepare_folder
 from ..explanation import risk
 from ..options import delivery_options, json_option, timeout_option
@@ -64,8 +64,7 @@ async def _known(settings: Settings, ids: Sequence[str]) -> list[Generation]:
     async with Generations.open(settings, door="terminal") as generations:
         known = [await generations.refresh(id_) for id_ in ids]
     for generation in known:
-        if generation.service != settings.service_name:
-            raise OtherService(generation.id, service=generation.service, set_to=settings.service_name)
+        generation.require_service(settings.service_name)
         if generation.status not in {"failed", "refused", "unconfirmed"}:
             raise NothingSent(
                 f"Nothing was sent, nothing was paid: generation {generation.id} is {generation.status}. "
