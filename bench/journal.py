@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ _AT_ONCE = 5000
 def rows(most: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of a year's use: one in fifty failed, the others stored; prompts of 80 words."""
     chance = random.Random(1)  # noqa: S311 - prompts, no secrets
-    began = datetime.now(timezone.utc) - timedelta(days=400)
+    began = datetime.now(UTC) - timedelta(days=400)
     for number in range(most):
         ended = "stored" if number % 50 else "failed"
         moment = (began + timedelta(days=400) * number / most).isoformat(timespec="microseconds")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -70,11 +70,11 @@ async def ask_with_a_jumping_clock(settings: Settings) -> str:
     async with Generations.open(settings, door="trial") as generations:
         started = await generations.start(PICTURE)
         waiting = asyncio.create_task(_said(generations.wait(started.id)))
-        began, today = clock(), datetime.now(timezone.utc)
+        began, today = clock(), datetime.now(UTC)
         for days in (1, -1):
             with time_machine.travel(today + timedelta(days=days)):
                 await asyncio.wait([waiting], timeout=0.1)
-                if abs((datetime.now(timezone.utc) - today).days) != 1 or not 0 <= clock() - began < 60:
+                if abs((datetime.now(UTC) - today).days) != 1 or not 0 <= clock() - began < 60:
                     raise RuntimeError("the wall clock alone should have jumped")
         return await waiting
 

@@ -12,8 +12,7 @@ from mcp_server import schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from typing_extensions import Self
+    from typing import Self
 
 MOST_WAIT = 50
 """The longest bounded wait, in seconds. Many clients give a call up after sixty."""

@@ -106,7 +106,7 @@ class Carriage:
 async def _within(moved: asyncio.Event, seconds: float) -> bool:
     try:
         await asyncio.wait_for(moved.wait(), max(seconds, 0.0))
-    except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+    except TimeoutError:
         return False
     return True
 

@@ -11,8 +11,7 @@ from mcp_server.arguments import MOST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from typing_extensions import Self
+    from typing import Self
 
     from flux_nodes.core.catalog import Kind, Parameter
 

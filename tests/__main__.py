@@ -23,7 +23,7 @@ from time import monotonic
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv-tests"
 OTHER_VENVS = ROOT / ".cache" / "pythons"
-OLDEST = (3, 10)
+OLDEST = (3, 11)
 
 Arguments = Sequence[str]
 Version = tuple[int, int]
@@ -198,5 +198,5 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     if sys.version_info < OLDEST:
-        sys.exit("Python 3.10 or newer is needed: run this with a newer one, as in `python3.11 -m tests`.")
+        sys.exit("Python 3.11 or newer is needed: run this with a newer one, as in `python3.12 -m tests`.")
     sys.exit(main(sys.argv[1:]))

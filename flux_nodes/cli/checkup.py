@@ -143,7 +143,7 @@ def _service(settings: Settings) -> Finding:
         credits_left = carry_out(_credits(settings))
     except FluxNodesError as error:
         return Finding("service", "wrong", str(error))
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return Finding("service", "wrong", f"{settings.base_url} gave no answer within {_PATIENCE:g} s")
     return Finding("service", "ok", f"{settings.base_url} answers; {credits_left:g} credits are left")
 

@@ -67,7 +67,7 @@ async def _account(settings: Settings) -> Account:
     async with opened(settings) as generations:
         try:
             return await asyncio.wait_for(generations.account(), _PATIENCE)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             sentence = f"The service has not answered in {_PATIENCE:g} seconds."
             raise Refused(HTTPStatus.GATEWAY_TIMEOUT, sentence) from None
         except KeyRefused:

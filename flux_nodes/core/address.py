@@ -194,7 +194,7 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
@@ -205,14 +205,14 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
         for address in map(str, addresses):
             try:
                 return await self._inner.connect_tcp(address, port, share, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:  # noqa: PERF203 - each may fail alone
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure
 
     async def _addresses(self, host: str, port: int, seconds: float | None) -> list[Address]:
         try:
             return await asyncio.wait_for(self._reach.addresses(host, port), seconds)
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise httpcore2.ConnectTimeout("the host's name could not be looked up in time") from error
         except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError(f"the host's name could not be looked up: {error}") from error

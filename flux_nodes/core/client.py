@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx2
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Generator, Mapping, Sequence
     from types import TracebackType
+    from typing import Self
 
     from pydantic import SecretStr
-    from typing_extensions import Self
 
     from .request import ImagineRequest
 
@@ -190,7 +190,7 @@ class ApiframeClient:
                 messages=messages,
             )
         if status == 429:
-            wish = retry_after(response.headers, now=datetime.now(timezone.utc))
+            wish = retry_after(response.headers, now=datetime.now(UTC))
             raise TooManyRequests(
                 f"The service asks for fewer requests (429){said}",
                 status=status,

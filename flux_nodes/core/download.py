@@ -12,7 +12,7 @@ import struct
 import zlib
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -24,8 +24,7 @@ from .retry import Policy, pause, retry_after
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
     from .address import Resolve
     from .images import ImageFacts
@@ -114,7 +113,7 @@ class Downloader:
         seconds = self._patience.whole
         try:
             return await asyncio.wait_for(self._insist(url), seconds)
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise ImageUnavailable(f"The image could not be downloaded within {seconds:g} seconds.") from error
 
     async def _insist(self, url: str) -> Downloaded:
@@ -181,7 +180,7 @@ class Downloader:
     def _check_head(self, response: httpx2.Response) -> None:
         status = response.status_code
         if status in _PASSING:
-            raise _PassingError(f"HTTP {status}", wish=retry_after(response.headers, now=datetime.now(timezone.utc)))
+            raise _PassingError(f"HTTP {status}", wish=retry_after(response.headers, now=datetime.now(UTC)))
         if status != 200:
             raise ImageUnavailable(f"The image could not be downloaded: its host answered HTTP {status}.")
         length = response.headers.get("content-length", "")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, or_, select, update
@@ -264,7 +264,7 @@ def _hold_budget(connection: Connection, intent: Intent) -> None:
     if intent.budget is None:
         return
     columns = GENERATIONS.c
-    today = datetime.now(timezone.utc).date()
+    today = datetime.now(UTC).date()
     # By its two ends, and not as the beginning of a text: only so does the index by time help.
     is_today = (columns.created_at >= f"{today}") & (columns.created_at < f"{today + timedelta(days=1)}")
     at_this_service = select(func.sum(columns.credits)).where(is_today, columns.service == intent.service)
@@ -293,4 +293,4 @@ def _row(intent: Intent) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 _LONGEST_SEND = timedelta(minutes=10)
 """Longer than any submit can take, with all its permitted repetitions."""
@@ -28,7 +28,7 @@ def is_gone(owner: str | None, *, since: str) -> bool:
     On this machine the process is looked up; of another machine's only the time can tell.
     """
     began = datetime.fromisoformat(since)
-    if datetime.now(timezone.utc) - began > _LONGEST_SEND:
+    if datetime.now(UTC) - began > _LONGEST_SEND:
         return True
     host, _, process = (owner or "").rpartition(":")
     pid, _, run = process.partition(".")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -70,7 +70,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
         moment = parsedate_to_datetime(wish)
     except (TypeError, ValueError, OverflowError):
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())
 
 
@@ -141,7 +141,7 @@ class RetryTransport(httpx2.AsyncBaseTransport):
     def _pause(self, attempt: int, outcome: httpx2.Response | httpx2.TransportError) -> float:
         wish = None
         if isinstance(outcome, httpx2.Response):
-            wish = retry_after(outcome.headers, now=datetime.now(timezone.utc))
+            wish = retry_after(outcome.headers, now=datetime.now(UTC))
         # Jitter spreads load; it keeps no secret.
         return pause(attempt, self._policy, chance=random.random(), wish=wish)  # noqa: S311
 

@@ -10,8 +10,7 @@ from anyio import CancelScope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from typing_extensions import ParamSpec
+    from typing import ParamSpec
 
     Arguments = ParamSpec("Arguments")
 

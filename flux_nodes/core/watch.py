@@ -160,7 +160,7 @@ class Watcher:
         soonest = min(watched.due for watched in self._watched.values())
         try:
             await asyncio.wait_for(self._wake.wait(), max(0.0, soonest - now))
-        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+        except TimeoutError:
             return
 
     async def _ask(self, ids: Sequence[str]) -> None:

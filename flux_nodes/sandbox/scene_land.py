@@ -90,7 +90,7 @@ def _ridge(canvas: Canvas, picture: Pixels, mood: Mood, sun: tuple[float, float]
     ridge = ground - pines(canvas, 0.012 + 0.045 * (near - 0.55)) if near > 0.6 else ground
     rows = canvas.rows_below(ridge)
     depth = np.clip((canvas.y[rows] - ground[None, :]) / (0.22 + 0.1 * near), 0, 1)
-    colour = ramp(np.float32(near)[None] ** np.float32(0.8), (mood.far, mood.near))[0]
+    colour = ramp(np.full(1, near, np.float32) ** np.float32(0.8), (mood.far, mood.near))[0]
     haze = mix(colour, rgb(mood.sky[-2]), 0.55 * (1 - near))
     face = colour + (haze - colour) * (smooth(0.1, 1, depth) * (0.9 - 0.5 * near))[..., None]
     # the sun's light creeps over the ridges below it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.comfy.windows import Windows
 
 MANY = 300
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(UTC)
 
 
 def generation(at: int) -> Generation:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import httpx2
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flux_nodes.core.retry import Policy, may_repeat, pause, retry_after, transport_for
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 500, 502, 503, 504, 200])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flux_nodes.graph import Event
 
 Nodes: TypeAlias = dict[str, tuple[str, dict[str, Any]]]
-NOON = datetime(2026, 3, 4, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
 def generation(word: str) -> Generation:

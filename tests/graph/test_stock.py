@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,7 +180,7 @@ async def test_a_preview_is_written_to_the_temporary_folder(
     assert not folders.output.exists()
 
 
-NOON = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
+NOON = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
