@@ -14,11 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv-tests"
@@ -27,6 +26,19 @@ OLDEST = (3, 11)
 
 Arguments = Sequence[str]
 Version = tuple[int, int]
+
+_PARALLEL = ("-n", str(os.cpu_count() or 1), "--dist", "loadfile", "--no-loadscope-reorder")
+"""One worker for each processor. A file's tests stay together, for they share servers; the order is that of
+`pytest_collection_modifyitems` in tests/conftest.py, the longest files first, so that no worker ends much later.
+"""
+
+_TIME_SENSITIVE = ("tests/docs", "tests/cli/test_lookups.py")
+"""The tests whose expectations a date, a midnight or a time zone could reach."""
+
+# time-machine is a plugin of pytest as well, which is surprised to find it in the interpreter already.
+_ALREADY_IMPORTED = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
+
+_DAY = 24 * 60 * 60
 
 _QUIET_PIP = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 
@@ -42,7 +54,7 @@ def main(arguments: Arguments) -> int:
     try:
         _run_step("environment", partial(make_environment, VENV, Path(sys.executable)))
         for name in names:
-            _run_step(name, partial(STEPS[name], for_pytest))
+            _run_step(name, partial((STEPS | ON_REQUEST)[name], for_pytest))
     except StepError as failure:
         _say(f"FAILED: {failure}")
         return 1
@@ -89,20 +101,33 @@ def check_imports(_: Arguments) -> None:
 
 
 def run_tests(for_pytest: Arguments) -> None:
-    """Run every test, those with real hosts among them."""
-    _tool("-m", "pytest", "--cov", "--cov-report=term:skip-covered", *for_pytest)
+    """Run every test, those with real hosts among them, and name the slowest."""
+    _tool("-m", "pytest", *_PARALLEL, "--durations=10", *for_pytest)
+
+
+def run_under_other_clocks(for_pytest: Arguments) -> None:
+    """Run the tests that show days and times on another day, over midnight, and in another time zone."""
+    for name, clock in _clocks(now=int(time())).items():
+        _say(f"--- {name}: {clock}")
+        _call(
+            [str(_python_of(VENV)), "-m", "pytest", *_PARALLEL, *_ALREADY_IMPORTED, *_TIME_SENSITIVE, *for_pytest],
+            environment=clock,
+        )
 
 
 def run_on_other_pythons(for_pytest: Arguments) -> None:
-    """Run the tests that need no host on the oldest and the newest Python found beside the one in use, side by side."""
+    """Run the tests that need no host on the oldest Python that is supported and on the newest one found."""
     found = find_pythons()
-    found.pop(sys.version_info[:2], None)
-    pythons = []
-    for version in sorted({min(found), max(found)}) if found else []:
+    wanted = {version for version in (OLDEST, max(found, default=OLDEST)) if version in found}
+    for version in sorted(wanted - {sys.version_info[:2]}):
         venv = OTHER_VENVS / ".".join(map(str, version))
         make_environment(venv, found[version])
-        pythons.append(_python_of(venv))
-    _call_together([[str(python), "-m", "pytest", "tests", "-m", "not host", *for_pytest] for python in pythons])
+        _call([str(_python_of(venv)), "-m", "pytest", "tests", *_PARALLEL, "-m", "not host", *for_pytest])
+
+
+def measure_coverage(for_pytest: Arguments) -> None:
+    """Run every test, and tell which lines and branches none of them reached."""
+    _tool("-m", "pytest", "--cov", "--cov-report=term:skip-covered", *for_pytest)
 
 
 STEPS: dict[str, Callable[[Arguments], None]] = {
@@ -112,8 +137,13 @@ STEPS: dict[str, Callable[[Arguments], None]] = {
     "imports": check_imports,
     "hosts": install_hosts,
     "tests": run_tests,
+    "clocks": run_under_other_clocks,
     "pythons": run_on_other_pythons,
 }
+"""What `python3 -m tests` does, in this order."""
+
+ON_REQUEST: dict[str, Callable[[Arguments], None]] = {"coverage": measure_coverage}
+"""What is run by `--only NAME` alone."""
 
 
 def find_pythons() -> dict[Version, Path]:
@@ -152,26 +182,30 @@ def _tool(*arguments: str) -> None:
     _call([str(_python_of(VENV)), *arguments])
 
 
-def _call(command: Sequence[str], *, quiet: bool = False) -> None:
-    """Run a command in the repository. A quiet one's words are shown only when it fails."""
-    done = _done(command, stdout=subprocess.PIPE if quiet else None)
+def _call(command: Sequence[str], *, quiet: bool = False, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command in the repository; what a quiet one prints is shown only when it fails."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **_QUIET_PIP, **(environment or {})},
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
     if done.returncode:
         _say((done.stdout or b"").decode(errors="replace"))
         raise StepError(f"exit status {done.returncode} of: {' '.join(command)}")
 
 
-def _call_together(commands: Sequence[Sequence[str]]) -> None:
-    """Run commands in the repository at once, as many as there are processors; what each says is shown at its end."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for command, done in zip(commands, threads.map(_done, commands), strict=True):
-            _say(f"$ {' '.join(command)}\n{done.stdout.decode(errors='replace')}")
-            if done.returncode:
-                raise StepError(f"exit status {done.returncode} of: {' '.join(command)}")
-
-
-def _done(command: Sequence[str], *, stdout: int | None = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, **_QUIET_PIP}
-    return subprocess.run(command, cwd=ROOT, env=environment, stdout=stdout, stderr=subprocess.STDOUT, check=False)
+def _clocks(*, now: int) -> dict[str, Mapping[str, str]]:
+    """Give three environments in which the wall clock differs. `now` is in seconds since the epoch."""
+    folder = str(ROOT / "tests" / "other_clock")
+    to_midnight = _DAY - now % _DAY - 10
+    return {
+        "a month ahead": {"PYTHONPATH": folder, "TESTS_CLOCK": str(31 * _DAY)},
+        "ten seconds before midnight (UTC)": {"PYTHONPATH": folder, "TESTS_CLOCK": str(to_midnight), "TZ": "UTC"},
+        "the other side of the world": {"TZ": "Pacific/Auckland"},
+    }
 
 
 def _run_step(name: str, step: Callable[[], None]) -> None:
@@ -185,7 +219,7 @@ def _run_step(name: str, step: Callable[[], None]) -> None:
 
 def _parse(arguments: Arguments) -> tuple[argparse.Namespace, Arguments]:
     parser = argparse.ArgumentParser(prog="python3 -m tests", description="Check everything, or one thing.")
-    parser.add_argument("--only", choices=list(STEPS), help="run this one step")
+    parser.add_argument("--only", choices=[*STEPS, *ON_REQUEST], help="run this one step")
     parser.add_argument("for_pytest", nargs="*", metavar="-- ARGUMENT", help="passed on to pytest")
     asked = parser.parse_args(arguments)
     return asked, asked.for_pytest

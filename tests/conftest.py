@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from tests.delay import Delay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 
 # Where the tests run in the background, SIGINT is ignored, and every process that they start would inherit that.
@@ -24,6 +24,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine, or the first import of the image libraries in mid-example, is no fault of a property.
 hypothesis_settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("ours")
+
+
+_LONGEST_FIRST = ("hosts", "docs", "mcp_server", "cli", "core")
+"""The folders whose files take longest: a worker that began one of these last would keep the others waiting."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest files forward; within a file the order stays."""
+    here = Path(__file__).parent
+    folders = {name: at for at, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: folders.get(item.path.relative_to(here).parts[0], len(folders)))
 
 
 @pytest.fixture(scope="session")

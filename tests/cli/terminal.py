@@ -28,6 +28,10 @@ LONGEST = 60.0
 """Seconds that any command may take here."""
 
 
+_KEPT = ("PATH", "SYSTEMROOT", "FLUX_NODES_HOME", "TZ", "PYTHONPATH", "TESTS_CLOCK")
+"""Where programs are, the home of the test, and the clock that `python3 -m tests --only clocks` moves."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended: its exit code, and what it wrote on its two streams."""
@@ -96,7 +100,7 @@ class Terminal:
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the environment of a process: nothing of the developer's but where programs are."""
-        kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "FLUX_NODES_HOME") if name in os.environ}
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         return {**kept, "PYTHONWARNINGS": "error", **self.environ, **(more or {})}
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -78,12 +79,27 @@ def same(lines: list[str], terminal: Terminal) -> list[str]:
         (r"[0-9a-f]{64}", "DIGEST"),
         (r"images/[0-9a-f]{2}/", "images/XX/"),
         (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d\.\d+\+00:00)?", "TIME"),
+        (r"\d{4}-\d\d-\d\d\b", "DAY"),
         (r"\d+\.\d+(\.\w+)+( on .*)?", "VERSION"),
         (r"(?m)^versions +ok(.*\n +)*.*$", "VERSIONS"),
         (r'"size": \d+', "SIZE"),
     ):
         text = re.sub(pattern, name, text)
-    return text.split("\n")
+    return list(one_day(text.split("\n")))
+
+
+def one_day(lines: list[str]) -> Iterator[str]:
+    """Yield lines with the spending of the days that the page's commands took as that of one: a midnight may pass."""
+    spent = r"Spent on DAY at (\S+): (\d+) credits \((\w+) \2\)"
+    for found, run in groupby(
+        lines, key=lambda line: match.group(1, 3) if (match := re.fullmatch(spent, line)) else None
+    ):
+        if found is None:
+            yield from run
+        else:
+            place, by = found
+            total = sum(int(match[2]) for line in run if (match := re.fullmatch(spent, line)))
+            yield f"Spent on DAY at {place}: {total} credits ({by} {total})"
 
 
 def left_standing(appeared: str) -> list[str]:
