@@ -65,6 +65,24 @@ class NothingSent(FluxNodesError):
     """Something was wrong before the service was asked: nothing was sent and nothing was paid."""
 
 
+_LONGEST_LINE = 1_500
+_MOST_LINES, _LONGEST_LIST = 20, 3_000
+
+
+def bounded(lines: Sequence[str]) -> list[str]:
+    """Return as many lines as a person reads, each cut to a length, and how many more there are.
+
+    What stands in them may come from a file: ten thousand nodes, or a title of a megabyte.
+    """
+    kept: list[str] = []
+    for line in lines[:_MOST_LINES]:
+        if kept and sum(map(len, kept)) + min(len(line), _LONGEST_LINE) > _LONGEST_LIST:
+            break
+        kept.append(line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…")
+    more = len(lines) - len(kept)
+    return [*kept, f"and {more:,} more"] if more else kept
+
+
 class Faulty(NothingSent):
     """An input with one or more faults, all of them named at once."""
 
@@ -72,7 +90,7 @@ class Faulty(NothingSent):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
-        lines = "\n".join(f"  - {fault}" for fault in self.faults)
+        lines = "\n".join(f"  - {line}" for line in bounded([str(fault) for fault in self.faults]))
         super().__init__(f"Nothing was sent, nothing was paid. The {self.subject} cannot be used:\n{lines}")
 
 

@@ -12,6 +12,7 @@ from ..core.errors import Fault, InvalidWorkflow
 from .link import Link
 from .order import cycles, needed, outputs
 from .primitives import holder
+from .unknown_nodes import unknown_nodes
 from .values import WrongValueError, allowed, coerced, fits, held
 
 if TYPE_CHECKING:
@@ -22,19 +23,21 @@ if TYPE_CHECKING:
     from .registry import Registry
     from .workflow import Workflow, WorkflowNode
 
-_MOST_NAMED = 40
+_MOST_IN_CIRCLE = 6
 
 
 def check(workflow: Workflow, registry: Registry) -> tuple[Fault, ...]:
     """Return everything that keeps a workflow from running. It may look at files, so it can block."""
     ends = outputs(workflow, registry)
     wanted = needed(workflow, ends)
-    faults = list(_unknown(workflow, registry))
-    if not ends:
+    unknown = unknown_nodes(workflow, registry)
+    faults = [unknown] if unknown else []
+    if not ends and not unknown:  # an unknown node may be the one that saves
         saving = ", ".join(node.label for node in registry.outputs)
         faults.append(Fault("the workflow", "has no node that saves or shows anything", f"one of {saving}"))
     for circle in cycles(workflow, wanted):
-        path = " → ".join(str(workflow.nodes[node_id]) for node_id in (*circle, circle[0]))
+        path = " → ".join(str(workflow.nodes[node_id]) for node_id in circle[:_MOST_IN_CIRCLE])
+        path += f" → {'… → ' if len(circle) > _MOST_IN_CIRCLE else ''}{workflow.nodes[circle[0]]}"
         faults.append(Fault(path, "these links go in a circle", "links that lead from one node to a later one"))
     for node_id in wanted:
         node = workflow.nodes[node_id]
@@ -48,14 +51,6 @@ def require(workflow: Workflow, registry: Registry) -> None:
     faults = check(workflow, registry)
     if faults:
         raise InvalidWorkflow(faults)
-
-
-def _unknown(workflow: Workflow, registry: Registry) -> Iterator[Fault]:
-    known = sorted(registry)
-    names = ", ".join(known[:_MOST_NAMED]) + (", …" if len(known) > _MOST_NAMED else "")
-    for node in workflow.nodes.values():
-        if node.class_type not in registry:
-            yield Fault(str(node), f"there is no node {node.class_type!r} here", names)
 
 
 def _node_faults(workflow: Workflow, node: WorkflowNode, registry: Registry) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..core.errors import FluxNodesError
+from ..core.errors import FluxNodesError, bounded
 from ..nodes.face import Context, Result
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class NodeFailed(FluxNodesError):
         self.failures = tuple(failures)
         self.node = self.failures[0].node
         self.cause = self.failures[0].error
-        super().__init__("\n".join(f"{failure.node}: {_words(failure.error)}" for failure in self.failures))
+        lines = bounded([f"{failure.node}: {_words(failure.error)}" for failure in self.failures])
+        super().__init__("\n".join(lines))
 
 
 def _words(error: BaseException) -> str:

@@ -5,6 +5,7 @@ Source: ComfyUI's `folder_paths.py` (annotated names, get_save_image_path).
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ _ANNOTATED = re.compile(r"^(?P<name>.*?) ?\[(?P<folder>input|output|temp)\]$", r
 _MOST_BYTES = 128 * 2**20
 _LONGEST_NAME = 200
 """Bytes of a file name, before its counter; file systems take 255."""
+
+_LONGEST_PART = 255
 
 
 class OutsideError(ValueError):
@@ -55,14 +58,20 @@ def loadable(folders: Folders, name: str) -> Path:
     annotated = _ANNOTATED.match(name)
     folder = annotated["folder"] if annotated else "input"
     base: Path = getattr(folders, folder)
-    path = within(base, annotated["name"] if annotated else name)
+    plain = annotated["name"] if annotated else name
+    # A graph that was saved on Windows has backslashes between folders; elsewhere a name may hold one.
+    for spelled in dict.fromkeys((plain, plain.replace("\\", "/"))):
+        path = within(base, spelled)
+        if _is_file(path):
+            return path
+    raise OutsideError(f"is no file in the {folder} folder {base}")
+
+
+def _is_file(path: Path) -> bool:
     try:
-        found = path.is_file()
+        return path.is_file()
     except (OSError, ValueError) as error:
         raise OutsideError("is a name that no file can have") from error
-    if not found:
-        raise OutsideError(f"is no file in the {folder} folder {base}")
-    return path
 
 
 def load(folders: Folders, name: str) -> bytes:
@@ -95,15 +104,30 @@ class Target:
 
 
 def target(base: Path, prefix: str) -> Target:
-    """Return where a file name prefix leads, with its subfolders. Raises OutsideError."""
+    """Return where a file name prefix leads, with its subfolders; an empty one leaves the number alone.
+
+    Raises OutsideError.
+    """
     if "\0" in prefix:
         raise OutsideError("is a name that no file can have")
     parts = Path(prefix.replace("\\", "/"))
     stem = parts.name
-    if not stem or stem == "..":
+    if stem == ".." or (not stem and parts.anchor):
         raise OutsideError("names no file")
     folder = within(base, str(parts.parent))
+    _require_folder(folder, base.resolve())
     return Target(base, folder, stem.encode(errors="replace")[:_LONGEST_NAME].decode(errors="ignore"))
+
+
+def _require_folder(folder: Path, root: Path) -> None:
+    """Raise OutsideError where a folder cannot be made: a file stands in its way, or its name is too long."""
+    for part in (folder, *folder.parents):
+        if part == root:
+            return
+        if len(os.fsencode(part.name)) > _LONGEST_PART:
+            raise OutsideError(f"has a folder name of more than {_LONGEST_PART} bytes")
+        if part.exists() and not part.is_dir():
+            raise OutsideError(f"leads through {part.name}, which is a file")
 
 
 def write_next(place: Target, data: bytes, *, stem: str) -> Path:

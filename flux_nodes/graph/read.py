@@ -1,4 +1,4 @@
-"""Reading a saved workflow: either of ComfyUI's JSON formats, or an image that carries one.
+"""Reading a saved workflow: either of ComfyUI's JSON formats, a document that holds one, or an image that carries one.
 
 Files come from anywhere: their size, depth and number of nodes are bounded, and whatever is not a workflow raises
 InvalidWorkflow, which says what was expected.
@@ -6,7 +6,6 @@ InvalidWorkflow, which says what was expected.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,26 +13,23 @@ from ..core.errors import Fault, InvalidWorkflow
 from .convert import convert, homes_of
 from .drawing import is_drawing
 from .embedded import is_image, texts
+from .envelope import MOST_GRAPHS, Graphs, graphs_in, is_api_node, is_prompt
 from .flatten import MOST_NODES
+from .json_text import decoded, parsed, refused
 from .link import Link
 from .workflow import Workflow, WorkflowNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
+    from .envelope import Placed
     from .link import Home, Json
     from .registry import Registry
 
 MOST_BYTES = 128 * 2**20
 """The largest file that is read: an image may be large."""
 
-MOST_JSON = 32 * 2**20
-"""The largest workflow that is read."""
-
-MOST_DEPTH = 100
-"""How deep lists and objects may lie in each other; real workflows stay under twenty."""
-
-_EXPECTED = "a workflow saved by ComfyUI (JSON, in its saved or its API format), or an image that carries one"
+_MOST_NAMED = 5
 
 
 def read_workflow(source: Path | bytes | str, registry: Registry) -> Workflow:
@@ -42,14 +38,9 @@ def read_workflow(source: Path | bytes | str, registry: Registry) -> Workflow:
     A workflow in the saved format is converted with the registry's faces. Raises InvalidWorkflow.
     """
     if isinstance(source, str):
-        return _from_text(source, registry)
+        return _from_json(parsed(source), registry)
     data = _file(source) if isinstance(source, Path) else source
-    if is_image(data):
-        return _from_image(data, registry)
-    try:
-        return _from_text(data.decode("utf-8-sig"), registry)
-    except UnicodeDecodeError as error:
-        raise _refused("is neither text nor a PNG, WebP or JPEG image") from error
+    return _from_image(data, registry) if is_image(data) else _from_json(parsed(decoded(data)), registry)
 
 
 def _file(path: Path) -> bytes:
@@ -58,89 +49,102 @@ def _file(path: Path) -> bytes:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no file can have this name"
-        raise _refused(f"{path} cannot be read: {reason}") from error
+        raise refused(f"{path} cannot be read: {reason}") from error
     if len(data) > MOST_BYTES:
-        raise _refused(f"{path} is larger than {MOST_BYTES // 2**20} MiB")
+        raise refused(f"{path} is larger than {MOST_BYTES // 2**20} MiB")
     return data
 
 
-def _from_text(text: str, registry: Registry) -> Workflow:
-    data = _parsed(text)
+def _from_json(data: Json, registry: Registry) -> Workflow:
     if is_drawing(data):
         return convert(data, registry)
-    return Workflow(nodes=_api_nodes(data, registry))
+    if is_prompt(data):
+        return Workflow(nodes=_api_nodes(data, registry))
+    found = graphs_in(data)
+    # A drawing beside a graph in the API format is another form of it; two of one form are two graphs.
+    rivals = found.prompts or found.drawings
+    if len(rivals) > 1:
+        raise _several(rivals)
+    if not rivals:
+        raise refused("holds no nodes")
+    return _first_usable(found, registry, [])
+
+
+def _several(rivals: Sequence[Placed]) -> InvalidWorkflow:
+    places = ", ".join(f"at {graph.path[:100]}" for graph in rivals[:_MOST_NAMED])
+    more = len(rivals) - _MOST_NAMED
+    count = f"{len(rivals)}{' or more' if len(rivals) >= MOST_GRAPHS else ''}"
+    problem = f"holds {count} graphs ({places}{f' and {more} more' if more > 0 else ''})"
+    return InvalidWorkflow([Fault("the file", problem, "one graph: save the one to run in a file of its own")])
 
 
 def _from_image(data: bytes, registry: Registry) -> Workflow:
-    """Read the workflow in an image: `prompt` is what ran, `workflow` its drawing."""
-    found = texts(data)
-    if "prompt" in found:
-        nodes = _api_nodes(_parsed(found["prompt"]), registry)
-        ui, homes = _drawing(found.get("workflow", ""), nodes, registry)
+    """Read the workflow in an image: `prompt` is what ran, `workflow` its drawing; one that is unusable is left out."""
+    found, faults = Graphs(), []
+    carried = texts(data)
+    for name, text in sorted(carried.items()):  # "prompt" comes first
+        try:
+            held = graphs_in(parsed(text))
+        except InvalidWorkflow as error:
+            faults += _renamed(error, name)
+            continue
+        found.prompts.extend(held.prompts)
+        found.drawings.extend(held.drawings)
+        if not held.prompts and not held.drawings:
+            faults += _renamed(refused("holds no nodes"), name)
+    if not carried:
+        raise refused("is an image without a workflow in it")
+    return _first_usable(found, registry, faults)
+
+
+def _renamed(error: InvalidWorkflow, name: str) -> list[Fault]:
+    return [Fault(f"the text `{name}` in the image", fault.problem, fault.allowed) for fault in error.faults]
+
+
+def _first_usable(found: Graphs, registry: Registry, faults: list[Fault]) -> Workflow:
+    """Return the first graph that can be read, of those in the API format and then of the drawings.
+
+    Raises InvalidWorkflow with all that is wrong, `faults` among it, when there is none.
+    """
+    for graph in found.prompts:
+        try:
+            nodes = _api_nodes(graph.data, registry)
+        except InvalidWorkflow as error:
+            faults += error.faults
+            continue
+        ui, homes = _drawing(found.drawings, nodes, registry)
         return Workflow(nodes=nodes, ui=ui, homes=homes)
-    if "workflow" in found:
-        return _from_text(found["workflow"], registry)
-    raise _refused("is an image without a workflow in it")
+    for graph in found.drawings:
+        try:
+            return convert(graph.data, registry)
+        except InvalidWorkflow as error:
+            faults += error.faults
+    raise InvalidWorkflow(faults)
 
 
 def _drawing(
-    text: str, nodes: Mapping[str, WorkflowNode], registry: Registry
+    drawings: Sequence[Placed], nodes: Mapping[str, WorkflowNode], registry: Registry
 ) -> tuple[Mapping[str, Json] | None, Mapping[tuple[str, str], tuple[Home, ...]]]:
     """Return the drawing of nodes and where it keeps their values; without a usable one the nodes still run."""
-    try:
-        ui = _parsed(text)
-        return (ui, homes_of(ui, nodes, registry)) if is_drawing(ui) else (None, {})
-    except InvalidWorkflow:
-        return None, {}
+    for drawing in drawings:
+        try:
+            return drawing.data, homes_of(drawing.data, nodes, registry)
+        except InvalidWorkflow:
+            continue
+    return None, {}
 
 
-def _parsed(text: str) -> Json:
-    if len(text) > MOST_JSON:
-        raise _refused(f"is more than {MOST_JSON // 2**20} MiB of JSON")
-    try:
-        # NaN and Infinity are no JSON, yet older ComfyUI versions wrote them; the frontend reads null there.
-        data = json.loads(text, parse_constant=lambda _: None)
-    except json.JSONDecodeError as error:
-        raise _refused(f"is no JSON (line {error.lineno}, column {error.colno}: {error.msg})") from error
-    except (ValueError, RecursionError) as error:
-        raise _refused("is no JSON that can be read: a number is too long, or it is nested too deeply") from error
-    _bound_depth(data)
-    return data
-
-
-def _bound_depth(data: Json) -> None:
-    level = [data]
-    for _ in range(MOST_DEPTH):
-        level = [inner for item in level for inner in _parts(item)]
-        if not level:
-            return
-    raise _refused(f"is nested more than {MOST_DEPTH} levels deep")
-
-
-def _parts(item: Json) -> Iterator[Json]:
-    parts = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
-    return (part for part in parts if isinstance(part, (dict, list)))
-
-
-def _api_nodes(data: Json, registry: Registry) -> dict[str, WorkflowNode]:
-    if not isinstance(data, dict) or not any(_is_api_node(item) for item in data.values()):
-        raise _refused("holds no nodes")
+def _api_nodes(data: Mapping[str, Json], registry: Registry) -> dict[str, WorkflowNode]:
     if len(data) > MOST_NODES:
-        raise _refused(f"has more than {MOST_NODES:,} nodes")
+        raise refused(f"has more than {MOST_NODES:,} nodes")
     faults = [
         Fault(f"node {key}", "is not readable", "an object with class_type (text) and inputs (object)")
         for key, item in data.items()
-        if not _is_api_node(item)
+        if not is_api_node(item)
     ]
     if faults:
         raise InvalidWorkflow(faults)
     return {key: _api_node(key, item, registry) for key, item in data.items()}
-
-
-def _is_api_node(item: Json) -> bool:
-    return (
-        isinstance(item, dict) and isinstance(item.get("class_type"), str) and isinstance(item.get("inputs", {}), dict)
-    )
 
 
 def _api_node(key: str, item: Mapping[str, Json], registry: Registry) -> WorkflowNode:
@@ -165,7 +169,3 @@ def _api_input(value: Json) -> Link | Json:
         if isinstance(node, (str, int)) and isinstance(slot, int) and not isinstance(slot, bool):
             return Link(str(node), slot)
     return value
-
-
-def _refused(problem: str) -> InvalidWorkflow:
-    return InvalidWorkflow([Fault("the file", problem, _EXPECTED)])

@@ -34,6 +34,9 @@ _WIDTH, _ROW, _WIDGET, _TEXT, _PICTURE = 400, 20, 24, 140, 300
 
 _PARAMETERS = {item.name: item for item in PARAMETERS}
 
+_WITHOUT_OUTPUT = frozenset({"SaveImage", "PreviewImage"})
+"""Nodes that have no output in older versions of ComfyUI: theirs is drawn only where it is linked."""
+
 _OPTIONAL = 7
 """The shape of a socket that need not be linked (litegraph's RenderShape.HollowCircle)."""
 
@@ -149,13 +152,20 @@ def _node(node: WorkflowNode, face: Node, wires: Sequence[_Wire]) -> dict[str, J
         "flags": {},
         "mode": 0,
         "inputs": [_input(item, _into(node.id, slot, wires)) for slot, item in enumerate(_slots(face))],
-        "outputs": [
-            {"name": item.name, "type": item.type, "links": _from(node.id, slot, wires)}
-            for slot, item in enumerate(face.outputs)
-        ],
+        "outputs": _outputs(node, face, wires),
         "properties": {"Node name for S&R": node.class_type},
         "widgets_values": [value for item in ordered(face) if item.is_widget for value in _values(node, item)],
     }
+
+
+def _outputs(node: WorkflowNode, face: Node, wires: Sequence[_Wire]) -> list[dict[str, Json]]:
+    drawn = [
+        {"name": item.name, "type": item.type, "links": _from(node.id, slot, wires)}
+        for slot, item in enumerate(face.outputs)
+    ]
+    if node.class_type in _WITHOUT_OUTPUT and not any(output["links"] for output in drawn):
+        return []
+    return drawn
 
 
 def _into(node_id: str, slot: int, wires: Sequence[_Wire]) -> int | None:

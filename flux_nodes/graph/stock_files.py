@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Mask = NDArray[np.float32]
 
 _PREFIX = "ComfyUI"
+_HANDED_ON = Output(name="images", type="IMAGE", label="Images", tooltip="The same images, handed on.")
+"""What newer versions of ComfyUI give a node that saves or shows images; older ones have no such output."""
+
 _UNMASKED = (1, 64, 64)
 """The shape of the mask of an image without alpha."""
 
@@ -104,7 +107,7 @@ def save_image(folders: Folders) -> Node:
         category="image",
         description="Saves images as PNG files in the output folder; each carries the workflow that made it.",
         inputs=(image_input("images", "Images", "The images to save."), prefix),
-        outputs=(),
+        outputs=(_HANDED_ON,),
         run=run,
         is_output=True,
         check=check,
@@ -125,7 +128,7 @@ def preview_image(folders: Folders) -> Node:
         category="image",
         description="Writes images to the temporary folder, to be looked at.",
         inputs=(image_input("images", "Images", "The images to look at."),),
-        outputs=(),
+        outputs=(_HANDED_ON,),
         run=run,
         is_output=True,
     )
@@ -148,7 +151,7 @@ def _saved(folders: Folders, folder: Folder, images: Array, prefix: str, context
         stem = place.stem.replace("%batch_num%", str(number))
         path = write_next(place, encode(image, text=text), stem=stem)
         files.append(SavedFile(path=path, folder=folder, subfolder=place.subfolder, filename=path.name))
-    return Files((), text=", ".join(str(file.path) for file in files), files=tuple(files))
+    return Files((images,), text=", ".join(str(file.path) for file in files), files=tuple(files))
 
 
 def _metadata(context: Context) -> dict[str, str]:

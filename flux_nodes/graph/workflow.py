@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from .setting import Setting
 
 
+_LONGEST_NAME = 60
+
+
+def shortened(name: str) -> str:
+    """Return a name out of a file as an error can repeat it: on one line, and not longer than 60 characters."""
+    line = " ".join(name.split())
+    return line if len(line) <= _LONGEST_NAME else f"{line[:_LONGEST_NAME]}…"
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkflowNode:
     """A node of a workflow: which one it is (`class_type` is a `Node.id`), what it is called, and its inputs.
@@ -30,7 +39,7 @@ class WorkflowNode:
     alias: str = ""
 
     def __str__(self) -> str:
-        return f'node {self.id} "{self.title}"'
+        return f'node {shortened(self.id)} "{shortened(self.title)}"'
 
     @property
     def links(self) -> dict[str, Link]:

@@ -169,10 +169,12 @@ def test_an_image_of_another_folder_may_be_named_with_it(registry: Registry, fol
     assert faults(registry, n1=("LoadImage", {"image": "x.png [output]"}), n2=("Show", {"image": ["1", 0]})) == {}
 
 
-@pytest.mark.parametrize("prefix", ["../x", "/elsewhere/x", "a/../../x", "", "..", "a\0"])
+@pytest.mark.parametrize("prefix", ["../x", "/elsewhere/x", "a/../../x", "..", "a\0", "in_the_way/x", "y" * 300 + "/x"])
 def test_a_prefix_that_leads_out_of_the_output_folder_is_told_before_anything_is_paid(
-    registry: Registry, prefix: str
+    registry: Registry, folders: Folders, prefix: str
 ) -> None:
+    folders.output.mkdir()
+    (folders.output / "in_the_way").write_text("a file")
     nodes = {"n1": ("Colour", {"seed": 1, "tint": "red"})}
     found = faults(registry, **nodes, n2=("SaveImage", {"images": ["1", 0], "filename_prefix": prefix}))
     assert set(found) == {'node 2 "Save Image", input filename_prefix'}

@@ -132,6 +132,40 @@ async def test_a_prefix_may_name_subfolders(registry: Registry, folders: Folders
     assert (file.folder, file.subfolder, file.filename) == ("output", "a/b", "fox_00001_.png")
 
 
+@pytest.mark.parametrize(("prefix", "name"), [("", "_00001_.png"), (".", "_00001_.png"), ("a/", "a_00001_.png")])
+async def test_an_empty_prefix_leaves_the_number_alone(
+    registry: Registry, context: Context, folders: Folders, prefix: str, name: str
+) -> None:
+    files = [(await saved(saving(registry, prefix), registry, context))[0].path for _ in range(2)]
+    assert files[0] == folders.output / name
+    assert files[1] == folders.output / name.replace("1", "2")
+
+
+async def test_a_folder_that_was_named_on_windows_is_found(
+    registry: Registry, folders: Folders, context: Context
+) -> None:
+    (folders.input / "refs").mkdir()
+    Image.new("RGB", (3, 2)).save(folders.input / "refs" / "photo.png")
+    for name in ("refs\\photo.png", "refs/photo.png", "refs\\photo.png [input]"):
+        image, _ = await loaded(registry, context, name)
+        assert image.shape == (1, 2, 3, 3)
+
+
+async def test_images_that_are_shown_or_saved_are_handed_on(
+    registry: Registry, folders: Folders, context: Context
+) -> None:
+    data = {
+        "1": ("Colour", {"seed": 51, "tint": "red"}),
+        "2": ("PreviewImage", {"images": ["1", 0]}),
+        "3": ("SaveImage", {"images": ["2", 0], "filename_prefix": "a"}),
+        "4": ("SaveImage", {"images": ["3", 0], "filename_prefix": "b"}),
+    }
+    (handed_on,) = await values_of(registry, context, "4", data)
+    first, second = (decode((folders.output / f"{name}_00001_.png").read_bytes()) for name in "ab")
+    assert handed_on.shape == (1, 4, 4, 3)
+    assert first.tobytes() == second.tobytes()
+
+
 async def test_a_batch_is_saved_one_file_each(registry: Registry, context: Context) -> None:
     data = {
         "1": {"class_type": "Colour", "inputs": {"seed": 51, "tint": "red"}},
