@@ -5,6 +5,9 @@ THE table, from which everything else is made.
 `minimum`, `maximum`, `choices`, `models` and `default` state what the service's own page says (flux-imagine, table
 "Body"); only that is ever refused. `Guide` holds what is known from upstream documentation and the page is silent
 about: it guides widgets and help, and refuses nothing.
+
+A model or a parameter may be added at any place: saved graphs and kept pictures still mean the same. A node's widgets
+keep their order (`nodes.widget_order`), and a parameter that is left out or at its default changes no fingerprint.
 """
 
 from __future__ import annotations

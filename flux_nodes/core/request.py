@@ -99,20 +99,45 @@ class ImagineRequest:
 
         As it is meant, what is left out is its default, and an image prompt is its pixels: a form that always fills
         every field, and writes its image anew, asks for the same picture as a few words at the terminal. As it is
-        written is how versions before 0.3 kept it. It decodes an image prompt.
+        written is how versions before 0.3 kept it. It decodes an image prompt. Neither changes when the catalog gets
+        another parameter: a picture that is kept must be found again.
         """
         written = {name: value for name, value in self.record().items() if _GROUP[name] == "picture"}
         return _sealed(self._meant(written)), _sealed(written)
 
     def _meant(self, written: Mapping[str, Value]) -> dict[str, Value]:
         usual = {item.name: _usual(item) for item in PARAMETERS if item.taken_by(self.model)}
-        meant = {**{name: value for name, value in usual.items() if value is not None}, **written}
+        filled = {name: value for name, value in usual.items() if value is not None and name in _FILLED_IN}
+        meant = {**filled, **{name: value for name, value in written.items() if _counts(name, value, usual)}}
         numbers = {name: float(value) for name, value in meant.items() if _BY_NAME[name].kind == "number"}
         if (image := self.image_prompt) is None:
             return {**meant, **numbers}
         from .images import pixel_digest
 
         return {**meant, **numbers, "image_prompt": pixel_digest(image)}
+
+
+_FILLED_IN = frozenset(
+    {
+        "image_prompt_strength",
+        "prompt_upsampling",
+        "width",
+        "height",
+        "aspect_ratio",
+        "interval",
+        "safety_tolerance",
+        "raw",
+    }
+)
+"""The parameters of version 0.3.0 with a default: a fingerprint names them also where they were left out.
+
+Never add to it: a name more would change every fingerprint that journals hold, and pictures would be paid again.
+"""
+
+
+def _counts(name: str, value: Value, usual: Mapping[str, Value | None]) -> bool:
+    """Tell whether a value that was written is part of a fingerprint: a later parameter's default is not."""
+    return name in _FILLED_IN or usual.get(name) is None or value != usual[name]
 
 
 def _usual(item: Parameter) -> Value | None:

@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from .widget_order import in_order
+
 if TYPE_CHECKING:
     from ..core.errors import Fault
     from ..core.generation import Generation
@@ -110,7 +112,8 @@ class Node:
     One that `needs_generations` is lent them by its context; others run where there is no journal, too. `paid` ones
     start something that costs; `volatile` ones give something new at each run, so a host must not keep their result;
     `check` finds faults in the inputs that are known before anything runs. One that `takes_lists` runs once and is
-    given every input as a list, of all values that its links bring; others run once for each value.
+    given every input as a list, of all values that its links bring; others run once for each value. `inputs` come out
+    in the order that `widget_order` prescribes for this id.
     """
 
     id: str
@@ -127,6 +130,9 @@ class Node:
     takes_lists: bool = False
     check: Check | None = None
     search: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", in_order(self.id, self.inputs))
 
     def input(self, name: str) -> Input | None:
         """Return the input of this name, or None."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..core.catalog import DEFAULT_MODEL, PARAMETERS, Parameter, guide_in_words, models_in_words, parameter
+from ..core.catalog import DEFAULT_MODEL, PARAMETERS, Parameter, guide_in_words, models_in_words
 from .face import Input, Type
+from .widget_order import is_new
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +25,43 @@ _TYPES: dict[str, Type] = {
     "image": "IMAGE",
 }
 
-_PICTURE = tuple(item for item in PARAMETERS if item.group == "picture")
+_NODE = "FluxImagine"
+"""The node whose written order of widgets tells which parameters are new; FluxSubmit has the same."""
+
+_LEFT_OUT = "(left to the model)"
+"""The first choice of a new parameter for which nothing says what the service takes when it is left out."""
+
+
+def _offered(item: Parameter) -> Parameter:
+    """Return a parameter as a node offers it.
+
+    A graph that was saved before a parameter existed is given the first value of its widget by ComfyUI, and must go on
+    asking for what it asked for. So a new parameter is not sent while its widget holds that first value.
+    """
+    if not is_new(_NODE, item.name) or item.kind == "image":
+        return item
+    guide = item.guide
+    stated = (guide.unset, item.default, guide.default, _unset(item))
+    unset = next(value for value in stated if value is not None)
+    choices = item.choices if not item.choices or unset in item.choices else (str(unset), *item.choices)
+    return replace(item, required=False, default=unset, choices=choices, guide=replace(guide, unset=unset))
+
+
+def _unset(item: Parameter) -> str | int | float | bool:
+    """Return a value that a parameter never has, or "", or false."""
+    if item.kind in {"integer", "number"}:
+        minimum = item.guide.minimum if item.minimum is None else item.minimum
+        below = 0 if minimum is None or minimum > 0 else math.floor(minimum) - 1
+        return below if item.kind == "integer" else float(below)
+    if item.kind == "boolean":
+        return False
+    return _LEFT_OUT if item.choices else ""
+
+
+_PICTURE = tuple(_offered(item) for item in PARAMETERS if item.group == "picture")
 """What a node offers. How a result is delivered is the host's business, and a secret has no place in a graph."""
+
+_BY_NAME = {item.name: item for item in _PICTURE}
 
 MOST = 20
 """Generations that one run of a node may ask for together: a slip in a number must not empty an account."""
@@ -40,7 +78,7 @@ FRESH = Input(
     optional=True,
     advanced=True,
 )
-"""What is for `Generations.start` and not for the service. Optional, behind the catalog's: older graphs have none."""
+"""What is for `Generations.start` and not for the service. Optional: graphs of version 0.2.0 have none."""
 
 COUNT = Input(
     name="count",
@@ -55,13 +93,13 @@ COUNT = Input(
     maximum=MOST,
     optional=True,
 )
-"""How many parts there are of each image prompt. Behind all others: graphs of version 0.2.0 have none."""
+"""How many parts there are of each image prompt. Optional: graphs of version 0.2.0 have none."""
 
 _OURS = frozenset({FRESH.name, COUNT.name})
 
 
 def inputs() -> tuple[Input, ...]:
-    """Make the inputs of a generating node: the catalog's in its order, then FRESH and COUNT."""
+    """Make the inputs of a generating node: the catalog's, FRESH and COUNT; `widget_order` tells their order."""
     return (*(_input(item) for item in _PICTURE), FRESH, COUNT)
 
 
@@ -89,19 +127,25 @@ def _input(item: Parameter) -> Input:
 def tooltip(item: Parameter) -> str:
     """Say what a parameter does, which models take it, and what is usual."""
     only = "" if item.universal else f"Only with {models_in_words(item)}; not sent to the others."
-    unset = f"{item.guide.unset} leaves it to the model." if item.guide.unset is not None else ""
-    return " ".join(words for words in (item.description, only, guide_in_words(item), unset) if words)
+    return " ".join(words for words in (item.description, only, guide_in_words(item), _how_to_unset(item)) if words)
+
+
+def _how_to_unset(item: Parameter) -> str:
+    unset = item.guide.unset
+    if unset is None:
+        return ""
+    if isinstance(unset, bool):
+        return f"{'On' if unset else 'Off'} leaves it to the model."
+    return f"{'An empty text' if unset == '' else unset} leaves it to the model."
 
 
 def _default(item: Parameter) -> str | int | float | bool | None:
     if item.name == "model":
         return DEFAULT_MODEL
-    if item.kind == "text":
-        return ""
     for value in (item.default, item.guide.unset, item.guide.default):
         if value is not None:
             return value
-    return None
+    return "" if item.kind == "text" else None
 
 
 def _bound(stated: float | None, usual: float | None, unset: Any, widest: Any) -> float | None:
@@ -135,7 +179,7 @@ def faults(values: Mapping[str, Any]) -> Sequence[Fault]:
 def _sendable(values: Mapping[str, Any]) -> dict[str, Any]:
     model = str(values.get("model"))
     sent = {name: value for name, value in values.items() if name not in _OURS}
-    return {name: value for name, value in sent.items() if _is_sent(parameter(name), value, model)}
+    return {name: value for name, value in sent.items() if _is_sent(_BY_NAME[name], value, model)}
 
 
 def _is_sent(item: Parameter, value: Any, model: str) -> bool:
