@@ -5,7 +5,6 @@ Source: flux-imagine page; apiframe wire notes, section 2.
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,12 +15,26 @@ from pydantic import ValidationError
 from .errors import (
     KeyRefused,
     MissingKey,
+    NothingSent,
     ServiceRefused,
     ServiceUnreachable,
     SubmitUnconfirmed,
     TooManyRequests,
 )
-from .retry import CHARGES, DEADLINE, NEVER_CONNECTED, STOP, Policy, RetryTransport, retry_after, transport_for
+from .reply import read_reply, read_task_id, redact, storable, usable_task_id
+from .retry import (
+    CHARGES,
+    DEADLINE,
+    MOST_BYTES,
+    NEVER_CONNECTED,
+    SECONDS,
+    STOP,
+    BrokenReply,
+    Policy,
+    RetryTransport,
+    retry_after,
+    transport_for,
+)
 from .task import Account, Task, error_words
 
 if TYPE_CHECKING:
@@ -41,10 +54,19 @@ MOST_IDS = 20
 _ACCOUNT_SECONDS = 10.0
 """A look at the account is for a person who waits for it: no use in trying for a minute."""
 
-_MOST_BYTES = 4 * 2**20
-_LEAST_SECRET = 12
-"""A shorter key (the sandbox's is a word) may stand in an answer without being an echo of it."""
-_TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
+_SUBMIT_SECONDS = 60.0
+"""How long a submit may take as a whole, beside the time that its image prompt takes at `_SLOWEST_UPLOAD`."""
+
+_SLOWEST_UPLOAD = 64 * 1024
+_READ_SECONDS = 10.0
+"""How long any other request may take as a whole: one that is silent is given up, and asked anew."""
+
+# Waiting for a free connection ends before the clock of a submit does: then it is certain that nothing was sent.
+_TIMEOUT = httpx2.Timeout(60.0, connect=10.0, pool=30.0)
+
+
+_LONGEST_WHY = 500
+_SHOWN_OF_AN_ID = 100
 
 
 class ApiframeClient:
@@ -100,20 +122,29 @@ class ApiframeClient:
             ServiceUnreachable: no connection came about; nothing was paid.
             SubmitUnconfirmed: it was sent, and no usable answer came: it may have been charged.
         """
+        sent = self._submission(request, stop)
         try:
-            reply = await self._request(
-                self._http.build_request(
-                    "POST", "/flux-imagine", json=request.wire(), extensions={CHARGES: True, STOP: stop}
-                )
-            )
+            reply = await self._request(sent)
         except ServiceUnreachable as error:
             if isinstance(error.__cause__, NEVER_CONNECTED):
                 raise
             raise _unconfirmed(str(error)) from error
-        task_id = reply.get("task_id") if isinstance(reply, dict) else None
-        if not isinstance(task_id, str) or not task_id.strip():
-            raise _unconfirmed("The service accepted it but named no task id.")
-        return task_id.strip()
+        except (NothingSent, ServiceRefused):
+            raise
+        except Exception as error:
+            # A bug of ours, or no memory left: whatever it was, the request may have been taken.
+            raise _unconfirmed(f"The answer could not be read ({type(error).__name__}).") from error
+        return _task_id(reply)
+
+    def _submission(self, request: ImagineRequest, stop: asyncio.Event | None) -> httpx2.Request:
+        try:
+            made = self._http.build_request("POST", "/flux-imagine", json=request.wire())
+        except Exception as error:
+            raise ServiceUnreachable(
+                f"The request could not be written ({type(error).__name__}). Nothing was sent, nothing was paid."
+            ) from error
+        made.extensions |= {CHARGES: True, STOP: stop, SECONDS: _submit_seconds(made)}
+        return made
 
     async def fetch(self, task_id: str, *, once: bool = False) -> Task:
         """Ask for the state of one task, or only `once`, for a caller that asks again by itself.
@@ -134,7 +165,7 @@ class ApiframeClient:
         return found
 
     async def _read(self, path: str, body: Mapping[str, Any], *, once: bool) -> Any:
-        extensions = {DEADLINE: 0.0} if once else {}
+        extensions = {SECONDS: _READ_SECONDS} | ({DEADLINE: 0.0} if once else {})
         request = self._http.build_request("POST", path, json=body, extensions=extensions)
         return _no_refusal(await self._request(request))
 
@@ -149,7 +180,9 @@ class ApiframeClient:
         try:
             return Account.model_validate(
                 await self._request(
-                    self._http.build_request("GET", "/account", extensions={DEADLINE: _ACCOUNT_SECONDS})
+                    self._http.build_request(
+                        "GET", "/account", extensions={DEADLINE: _ACCOUNT_SECONDS, SECONDS: _READ_SECONDS}
+                    )
                 )
             )
         except ValidationError as error:
@@ -165,18 +198,29 @@ class ApiframeClient:
         return None
 
     async def _answer(self, request: httpx2.Request) -> tuple[httpx2.Response, Any]:
-        """Return an answer and its JSON, the key blotted out. No frame that raises holds the key or raw bytes."""
+        """Return an answer and its JSON, made safe. No frame that raises holds the key or raw bytes."""
         try:
             async with aclosing(
                 await self._http.send(request, stream=True, auth=_Authorization(self._key))
             ) as response:
-                return response, self._without_key(_json(await _bounded(response)))
+                return response, read_reply(await _bounded(response), key=self._key)
+        except BrokenReply as error:
+            if task_id := self._task_id_in(error, request):
+                return httpx2.Response(200), {"task_id": task_id}
+            raise self._unreachable(error) from error
         except httpx2.HTTPError as error:
-            # Frames of the network's libraries hold headers: a report of this error must not show them.
-            error.with_traceback(None).__cause__ = error.__context__ = None
-            raise ServiceUnreachable(
-                f"The service at {self._http.base_url} could not be reached: {_why(error).rstrip('.')}."
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _task_id_in(self, error: BrokenReply, request: httpx2.Request) -> str:
+        """Return the task id that a broken answer to a submit still holds: it is paid, and must not be lost."""
+        content, error.content = error.content, b""
+        return read_task_id(content, key=self._key) if request.extensions.get(CHARGES) else ""
+
+    def _unreachable(self, error: httpx2.HTTPError) -> ServiceUnreachable:
+        # Frames of the network's libraries hold headers: a report of this error must not show them.
+        error.with_traceback(None).__cause__ = error.__context__ = None
+        why = self._blotted(storable(_why(error), most=_LONGEST_WHY)).rstrip(".")
+        return ServiceUnreachable(f"The service at {self._http.base_url} could not be reached: {why}.")
 
     def _refused(self, response: httpx2.Response, reply: object) -> NoReturn:
         status = response.status_code
@@ -201,20 +245,8 @@ class ApiframeClient:
             raise ServiceRefused(f"The service refused the request ({status}){said}", status=status, messages=messages)
         raise ServiceUnreachable(f"The service gave no usable answer (HTTP {status}){said}")
 
-    def _without_key(self, reply: Any) -> Any:
-        """Blot the key out of all texts: a service may repeat what it was sent, and much of this is kept and shown."""
-        if self._key is None or len(self._key) < _LEAST_SECRET:
-            return reply
-        if isinstance(reply, str):
-            return self._blotted(reply)
-        if isinstance(reply, list):
-            return [self._without_key(each) for each in reply]
-        if isinstance(reply, dict):
-            return {self._without_key(name): self._without_key(value) for name, value in reply.items()}
-        return reply
-
     def _blotted(self, words: str) -> str:
-        return words.replace(self._key.get_secret_value(), "***") if self._key else words
+        return redact(words, self._key) if self._key else words
 
 
 class _Authorization(httpx2.Auth):
@@ -237,6 +269,25 @@ def _no_refusal(reply: Any) -> Any:
     return reply
 
 
+def _task_id(reply: Any) -> str:
+    """Return the task id of an answer to a submit. Raises ServiceRefused, SubmitUnconfirmed."""
+    given = reply.get("task_id") if isinstance(reply, dict) else None
+    if task_id := usable_task_id(given):
+        return task_id
+    if isinstance(given, str) and given.strip():
+        raise _unconfirmed(
+            f'The service accepted it under a task id that cannot be kept; it begins with "{given[:_SHOWN_OF_AN_ID]}".'
+        )
+    _no_refusal(reply)  # the page's own form of a refusal, with a status that says otherwise
+    words = error_words(reply)
+    said = f': "{"; ".join(words)}"' if words else "."
+    raise _unconfirmed(f"The service answered without a task id{said}")
+
+
+def _submit_seconds(request: httpx2.Request) -> float:
+    return _SUBMIT_SECONDS + int(request.headers.get("content-length", 0)) / _SLOWEST_UPLOAD
+
+
 def _entries(reply: Any) -> list[Any]:
     tasks = reply.get("tasks", reply) if isinstance(reply, dict) else reply
     if isinstance(tasks, dict):  # a third-party client was written for a mapping keyed by task id
@@ -248,16 +299,9 @@ async def _bounded(response: httpx2.Response) -> bytes:
     content = bytearray()
     async for chunk in response.aiter_bytes():
         content += chunk
-        if len(content) > _MOST_BYTES:
-            raise httpx2.RemoteProtocolError(f"its answer is longer than {_MOST_BYTES} bytes")
+        if len(content) > MOST_BYTES:
+            raise httpx2.RemoteProtocolError(f"its answer is longer than {MOST_BYTES} bytes")
     return bytes(content)
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _why(error: httpx2.HTTPError) -> str:

@@ -7,10 +7,11 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from .errors import ImageUnavailable, ServiceError, ServiceUnreachable, StillRunning
-from .unbroken import blocking
+from .unbroken import Shared, blocking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from typing import Any
 
     from .client import ApiframeClient
     from .download import Downloader
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .store import ImageStore
     from .task import Task
     from .watch import Watcher
+
+    _Bring = Callable[[Generation, str, list[str]], Coroutine[Any, Any, Generation]]
 
 _LOOK = 0.2
 """Seconds between two looks into the journal at a generation that another process is sending."""
@@ -43,6 +46,7 @@ class Collector:
         self._journal = journal
         self._store = store
         self._service = service
+        self._downloads: dict[str, _Download] = {}
 
     async def follow(self, known: Generation, *, seconds: float) -> AsyncGenerator[Generation, None]:
         """Yield one generation now and whenever it has moved, until it is settled. Raises StillRunning."""
@@ -58,7 +62,7 @@ class Collector:
         try:
             async with aclosing(self._watcher.follow([known.task_id], seconds=left)) as tasks:
                 async for task in tasks:
-                    async with aclosing(self._take(known, task)) as moves:
+                    async with aclosing(self._take(known, task, until)) as moves:
                         async for moved in moves:
                             yield moved
         except TimeoutError as error:
@@ -68,6 +72,19 @@ class Collector:
                     f"`flux-nodes wait {known.id}`."
                 ) from None
             raise StillRunning([known.id]) from None
+
+    async def notice(self, known: Generation, *, seconds: float) -> None:
+        """Follow up word that a generation has moved: ask once, or share the polls of whoever follows it already.
+
+        At most for these seconds. Raises what `refresh` and `follow` raise.
+        """
+        if known.task_id is None or not self._watcher.watches(known.task_id):
+            await self.refresh(known)
+            return
+        self._watcher.hurry(known.task_id)
+        async with aclosing(self.follow(known, seconds=seconds)) as moves:
+            async for _ in moves:
+                continue
 
     async def refresh(self, known: Generation) -> Generation:
         """Ask the service once, and collect the image if it is ready."""
@@ -92,24 +109,53 @@ class Collector:
             known = await blocking(self._journal.get, known.id)
         return known
 
-    async def _take(self, known: Generation, task: Task) -> AsyncGenerator[Generation, None]:
-        """Write down what the service told of a task, and collect the image when there is one."""
+    async def _take(
+        self, known: Generation, task: Task, until: float | None = None
+    ) -> AsyncGenerator[Generation, None]:
+        """Write down what the service told of a task, and collect the image when there is one, before `until`."""
         if task.state == "failed":
             yield await blocking(self._journal.failed, known.id, "; ".join(task.messages))
         elif task.state == "running":
             yield await blocking(self._journal.running, known.id, task.percentage)
         elif task.image_url is not None:
             yield await blocking(self._journal.finished, known.id, task.image_url)
-            yield await self._collect(known, task.image_url)
+            yield await self._collect(known, task.image_url, until)
 
-    async def _collect(self, known: Generation, url: str) -> Generation:
+    async def _collect(self, known: Generation, url: str, until: float | None) -> Generation:
+        """Bring an image into the store; all who ask for it at once in this process share one download."""
+        download = self._downloads.get(known.id)
+        if download is None or download.over:
+            download = self._downloads[known.id] = _Download(self._bring, known, url)
         try:
-            image = await self._downloader.download(url)
+            async with asyncio.timeout_at(until):
+                return await download.result()
         except ImageUnavailable as error:
-            raise ImageUnavailable(
-                f"{error} Generation {known.id} is paid for and not lost: `flux-nodes wait {known.id}` asks for its "
-                "image again, free of charge.",
-                generation_id=known.id,
-            ) from error
+            raise self._unavailable(known, str(error)) from error
+        except TimeoutError:
+            if not download.failures:
+                raise
+            why = f"The image could not be downloaded within the time allowed: {download.failures[-1]}."
+            raise self._unavailable(known, why) from None
+        finally:
+            if download.over and self._downloads.get(known.id) is download:
+                del self._downloads[known.id]
+
+    def _unavailable(self, known: Generation, why: str) -> ImageUnavailable:
+        return ImageUnavailable(
+            f"{why} Generation {known.id} is paid for and not lost: `flux-nodes wait {known.id}` asks for its image "
+            "again, free of charge.",
+            generation_id=known.id,
+        )
+
+    async def _bring(self, known: Generation, url: str, failures: list[str]) -> Generation:
+        image = await self._downloader.download(url, failures=failures)
         sha256, _ = await blocking(self._store.put, image.data, image.facts.extension)
         return await blocking(self._journal.stored, known.id, sha256, len(image.data), image.facts)
+
+
+class _Download(Shared["Generation"]):
+    """One download that several may wait for; `failures` are the reasons why its tries failed so far."""
+
+    def __init__(self, bring: _Bring, known: Generation, url: str) -> None:
+        self.failures: list[str] = []
+        super().__init__(bring(known, url, self.failures))

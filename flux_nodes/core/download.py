@@ -19,6 +19,7 @@ import httpx2
 
 from .address import CheckedTransport, Reach, look_up
 from .errors import ImageUnavailable, InvalidImage, TooManyPixels
+from .reply import LONGEST_TEXT, REPLACED
 from .retry import Policy, pause, retry_after
 
 if TYPE_CHECKING:
@@ -108,15 +109,18 @@ class Downloader:
     ) -> None:
         await self._transport.aclose()
 
-    async def download(self, url: str) -> Downloaded:
-        """Return the image at an address, asking again while that can help. Raises ImageUnavailable."""
+    async def download(self, url: str, *, failures: list[str] | None = None) -> Downloaded:
+        """Return the image at an address, asking again while that can help. Raises ImageUnavailable.
+
+        `failures` takes why each try failed, for a caller that gives up sooner.
+        """
         seconds = self._patience.whole
         try:
-            return await asyncio.wait_for(self._insist(url), seconds)
+            return await asyncio.wait_for(self._insist(url, [] if failures is None else failures), seconds)
         except TimeoutError as error:
             raise ImageUnavailable(f"The image could not be downloaded within {seconds:g} seconds.") from error
 
-    async def _insist(self, url: str) -> Downloaded:
+    async def _insist(self, url: str, failures: list[str]) -> Downloaded:
         clock = asyncio.get_running_loop().time
         until = clock() + self._policy.deadline
         attempt = spoiled = 0
@@ -124,6 +128,7 @@ class Downloader:
             try:
                 return await self._once(url)
             except _PassingError as failure:
+                failures.append(str(failure))
                 spoiled += isinstance(failure, _SpoiledError)
                 # Jitter spreads load; it keeps no secret.
                 wait = pause(attempt, self._policy, chance=random.random(), wish=failure.wish)  # noqa: S311
@@ -135,7 +140,7 @@ class Downloader:
     async def _once(self, url: str) -> Downloaded:
         try:
             data = await self._fetch(_parsed(url))
-        except httpx2.TransportError as error:
+        except (httpx2.TransportError, OSError) as error:  # what TLS raises after its handshake comes as it is
             raise _PassingError(str(error) or type(error).__name__) from error
         return Downloaded(data, await self._inspected(data))
 
@@ -200,6 +205,8 @@ class Downloader:
 
 
 def _parsed(address: str, *, base: httpx2.URL | None = None) -> httpx2.URL:
+    if REPLACED in address or len(address) >= LONGEST_TEXT:
+        raise ImageUnavailable("The service gave an address for the image that is cut or holds impossible characters.")
     try:
         return httpx2.URL(address) if base is None else base.join(address)
     except httpx2.InvalidURL:

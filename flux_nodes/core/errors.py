@@ -11,6 +11,7 @@ FluxNodesError
 │   ├── BudgetReached           it would cost more than the day's budget leaves (.spent, .cost, .budget)
 │   ├── InvalidWorkflow         a saved workflow that cannot run (.faults, each with its node)
 │   ├── UnknownGeneration       no such generation in the journal
+│   ├── NotConfirmed            a task id that cannot be this generation's: nothing was changed
 │   └── OtherService            a generation of another service than the one that is set (.id, .service, .set_to)
 ├── ServiceError                the service refused, or could not be reached (.unpaid)
 │   ├── ServiceRefused          it answered with an error status (.status, .messages)
@@ -138,6 +139,10 @@ class UnknownGeneration(NothingSent):
     """The journal has no generation under this id."""
 
 
+class NotConfirmed(NothingSent):
+    """A generation cannot be given this task id; nothing was sent and nothing was changed."""
+
+
 class OtherService(NothingSent):
     """A generation belongs to another service than the one that the settings lead to."""
 
@@ -240,7 +245,7 @@ class StillRunning(FluxNodesError, TimeoutError):
         self.generation_ids = tuple(generation_ids)
         ids = " ".join(self.generation_ids)
         super().__init__(
-            f"Still running at the service when the time allowed ended: {ids}. "
+            f"Still running when the time allowed ended: {ids}. "
             f"Nothing is lost: collect later, free of charge, with `flux-nodes wait {ids}`."
         )
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from .task import Account
 
 
+_NOTICE_SECONDS = 30.0
+"""How long a webhook's word is followed up where somebody else follows the generation already."""
+
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 Graph = Mapping[str, Any]
@@ -165,13 +168,10 @@ class Generations:
     async def confirm(self, id_: str, task_id: str) -> Generation:
         """Give a generation whose own answer was lost its task id, from a webhook that names both.
 
-        A generation that has a task id keeps it. Raises UnknownGeneration.
+        A generation that has a task id keeps it. Raises UnknownGeneration, and NotConfirmed where the id is another
+        generation's.
         """
-        known = await self.get(id_)
-        if known.task_id is None:
-            known = await blocking(self._journal.submitted, known.id, task_id)
-        self._watcher.hurry(task_id)
-        return known
+        return await blocking(self._journal.confirm, id_, task_id)
 
     async def unfinished(self) -> list[Generation]:
         """Return what this service still owes: all that was accepted and is not stored, the newest first.
@@ -194,6 +194,13 @@ class Generations:
     async def refresh(self, id_: str) -> Generation:
         """Ask the service once how a generation stands, collect its image if it is ready, and return it."""
         return await self._collector.refresh(await self.get(id_))
+
+    async def notice(self, id_: str) -> None:
+        """Follow up a webhook's word that a generation has moved: collect its image if it is ready.
+
+        Where the generation is followed already, nobody asks twice. Raises what `refresh` and `follow` raise.
+        """
+        await self._collector.notice(await self.get(id_), seconds=_NOTICE_SECONDS)
 
     async def follow(self, *ids: str, seconds: float | None = None) -> AsyncGenerator[Generation, None]:
         """Yield each generation now and whenever it has moved, until all are settled; images are collected on the way.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, or_, select, update
 
 from .database import Database, Taken
-from .errors import BudgetReached, UnknownGeneration
+from .errors import BudgetReached, NotConfirmed, UnknownGeneration
 from .journal_reading import first, generation_of, newest
 from .process import is_gone, this_process
 from .schema import GENERATIONS, is_ready, prepare
@@ -149,8 +149,18 @@ class Journal:
         return generation_of(row)
 
     def submitted(self, id_: str, task_id: str) -> Generation:
-        """Record the task id under which the service took it."""
-        return self._enter(id_, "submitted", task_id=task_id, message=None)
+        """Record the task id under which the service took it: the word of its own answer.
+
+        It wins over another id, which a webhook may have named before the answer came; what was followed under that
+        one is forgotten.
+        """
+        known = self._enter(id_, "submitted", task_id=task_id, message=None)
+        if known.task_id == task_id or known.status == "refused":
+            return known
+        forgotten: dict[str, None] = dict.fromkeys(("message", "percentage", "image_url", "sha256"))
+        return self._enter(
+            id_, "submitted", before=(*UNFINISHED, "stored", "failed"), **{**forgotten, "task_id": task_id}
+        )
 
     def running(self, id_: str, percentage: int | None) -> Generation:
         """Record the progress that the service told, 0..100."""
@@ -196,13 +206,32 @@ class Journal:
         gone = [row["id"] for row in rows if is_gone(row["owner"], since=row["created_at"])]
         return [self.unconfirmed(id_, _CUT_SHORT) for id_ in gone]
 
+    def confirm(self, id_: str, task_id: str) -> Generation:
+        """Give a generation whose own answer was lost its task id; one that has an id keeps it.
+
+        Raises UnknownGeneration, and NotConfirmed where the id is that of another generation of the same service.
+        """
+        columns = GENERATIONS.c
+        with self._database.writing(alone=True) as connection:
+            known = first(connection, columns.id == id_)
+            if known is None:
+                raise _unknown(id_)
+            same = (columns.task_id == task_id) & (columns.service == known.service) & (columns.id != id_)
+            other = first(connection, same)
+            if other is not None:
+                raise NotConfirmed(f"Task {task_id} is that of generation {other.id}. Nothing was changed.")
+            is_lost = (columns.id == id_) & columns.task_id.is_(None) & columns.status.in_(_BEFORE["submitted"])
+            facts = {"status": "submitted", "task_id": task_id, "message": None, "updated_at": _now()}
+            connection.execute(update(GENERATIONS).where(is_lost).values(facts))
+        return self.get(id_)
+
     def get(self, id_: str) -> Generation:
         """Return the generation with this id, or with this task id. Raises UnknownGeneration."""
         columns = GENERATIONS.c
         with self._database.reading() as connection:
             found = first(connection, or_(columns.id == id_, columns.task_id == id_))
         if found is None:
-            raise UnknownGeneration(f"There is no generation {id_!r} in the journal; see `flux-nodes list`.")
+            raise _unknown(id_)
         return found
 
     def recent(
@@ -246,6 +275,10 @@ class Journal:
         with self._database.writing() as connection:
             connection.execute(statement)
         return self.get(id_)
+
+
+def _unknown(id_: str) -> UnknownGeneration:
+    return UnknownGeneration(f"There is no generation {id_!r} in the journal; see `flux-nodes list`.")
 
 
 def _holder(connection: Connection, intent: Intent) -> Generation | None:

@@ -8,13 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .catalog import model
-from .errors import FluxNodesError, NothingSent, StorageError, SubmitUnconfirmed
+from .errors import NothingSent, ServiceError, StorageError, SubmitUnconfirmed
+from .reply import storable
 from .request import ImagineRequest
 from .store import GRAPH
 from .unbroken import blocking, surely, to_the_end
 from .webhook import address_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .client import ApiframeClient
     from .generation import Generation
     from .journal import Intent, Journal
@@ -128,20 +131,52 @@ class Sender:
         try:
             task_id = await self._client.submit(self._delivered(intent, request), stop=stop)
         except SubmitUnconfirmed as lost:
-            error = SubmitUnconfirmed(
-                f"{lost} `flux-nodes status {intent.id}` tells what can be done.", generation_id=intent.id
-            )
-            with suppress(StorageError):  # what happened to the money goes first; an intent left over is settled later
-                await surely(self._journal.unconfirmed, intent.id, str(lost))
-            raise error from lost
-        except FluxNodesError as error:
-            with suppress(StorageError):
-                await surely(self._journal.refused, intent.id, str(error))
+            raise await self._unconfirmed(intent, str(lost)) from lost
+        except (NothingSent, ServiceError) as error:
+            await self._settle(self._journal.refused, intent, str(error))
             raise
+        except Exception as error:
+            # A bug of ours, no memory left: whatever it was, the request may have been sent.
+            raise await self._unconfirmed(intent, _ended_by(error)) from error
+        except BaseException as error:
+            # An intent that nobody sends any more must not be left, by a cancellation either.
+            await self._settle(self._journal.unconfirmed, intent, _ended_by(error))
+            raise
+        return await self._accepted(intent, task_id)
+
+    async def _unconfirmed(self, intent: Generation, words: str) -> SubmitUnconfirmed:
+        # Made before the journal is written: whatever becomes of that, this is what the person is told.
+        error = SubmitUnconfirmed(
+            f"{words} `flux-nodes status {intent.id}` tells what can be done.", generation_id=intent.id
+        )
+        await self._settle(self._journal.unconfirmed, intent, words)
+        return error
+
+    async def _accepted(self, intent: Generation, task_id: str) -> Generation:
+        """Write down the task id of what is paid; where that cannot be, the person is the last place to keep it."""
+        paid = f"The service accepted generation {intent.id} as task {task_id}: note this id, it is paid."
+        try:
+            return await self._written(intent, task_id)
+        except Exception as error:
+            await self._settle(self._journal.unconfirmed, intent, paid)
+            why = error if isinstance(error, StorageError) else f"The journal cannot be written: {error!r}."
+            raise StorageError(f"{why} {paid}") from error
+
+    async def _written(self, intent: Generation, task_id: str) -> Generation:
         try:
             return await surely(self._journal.submitted, intent.id, task_id)
-        except StorageError as error:
-            # Paid for, and the journal is gone: the person is the last place to keep the id.
-            raise StorageError(
-                f"{error} The service accepted generation {intent.id} as task {task_id}: note this id, it is paid."
-            ) from error
+        except StorageError:
+            # Once more: whoever kept the journal from being written may have let go of it meanwhile.
+            return await surely(self._journal.submitted, intent.id, task_id)
+
+    async def _settle(self, enter: Callable[[str, str], Generation], intent: Generation, words: str) -> None:
+        """Write down how a submit ended. What happened to the money goes first: a failure here does not hide it."""
+        with suppress(Exception):
+            await surely(enter, intent.id, storable(words))
+
+
+def _ended_by(error: BaseException) -> str:
+    return (
+        f"Something broke while this was being sent ({type(error).__name__}). It may have been accepted and charged; "
+        "it was not sent again. Look at your APIFRAME account before you ask once more."
+    )

@@ -65,6 +65,15 @@ def _key(value: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _header_text(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError(
+            "cannot be sent as a header: allowed are printable ASCII characters, with no space around them"
+        )
+    return value
+
+
 class Settings(BaseModel):
     """Everything that can be set.
 
@@ -85,7 +94,7 @@ class Settings(BaseModel):
     service: str = ""
     timeout: float = Field(default=600.0, gt=0, le=86_400, allow_inf_nan=False)
     webhook_url: Annotated[str, AfterValidator(_public_address)] | None = None
-    webhook_secret: SecretStr | None = Field(default=None, min_length=16)
+    webhook_secret: Annotated[SecretStr, AfterValidator(_header_text)] | None = Field(default=None, min_length=16)
     budget: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     max_image_mib: int = Field(default=64, ge=1, le=4096)
     max_image_megapixels: int = Field(default=64, ge=1, le=64)

@@ -13,11 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import ServiceUnreachable
+from .reply import storable, usable_task_id
 
 State = Literal["running", "finished", "failed"]
 
 _FINISHED = frozenset({"", "finished", "completed", "success", "succeeded"})
 _FAILED = frozenset({"failed", "error"})
+_MOST_WORDS = 10
+_LONGEST_WORDS = 1_000
+"""The most characters of one message of the service that are kept and shown."""
 
 
 def _percentage(value: object) -> int | None:
@@ -45,7 +49,7 @@ class _Reply(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    task_id: Annotated[str, BeforeValidator(_text)] = ""
+    task_id: Annotated[str, BeforeValidator(usable_task_id)] = ""
     status: Annotated[str, BeforeValidator(lambda value: _text(value).lower())] = ""
     percentage: Annotated[int | None, BeforeValidator(_percentage)] = None
     image_url: Annotated[str, BeforeValidator(_text)] = ""
@@ -100,13 +104,22 @@ def _state(status: str, url: str) -> State:
 
 
 def error_words(reply: Any) -> tuple[str, ...]:
-    """Return the service's own words of what went wrong: `errors[].msg`, then `message`, then `error`."""
+    """Return the service's own words of what went wrong, none of them long.
+
+    From `errors[].msg`, then `message`, then `error`, then `detail`; each may be a text, an object with a `msg` or a
+    `message`, or a list of those.
+    """
     if not isinstance(reply, dict):
         return ()
-    errors = reply.get("errors")
-    entries = errors if isinstance(errors, list) else []
-    found = _texts([entry.get("msg") if isinstance(entry, dict) else entry for entry in entries])
-    return tuple(found or _texts(reply.get("message")) or _texts(reply.get("error")))
+    for name in ("errors", "message", "error", "detail"):
+        if found := _words(reply.get(name)):
+            return tuple(storable(words, most=_LONGEST_WORDS) for words in found[:_MOST_WORDS])
+    return ()
+
+
+def _words(value: object) -> list[str]:
+    entries = value if isinstance(value, list) else [value]
+    return _texts([entry.get("msg") or entry.get("message") if isinstance(entry, dict) else entry for entry in entries])
 
 
 class Account(BaseModel):

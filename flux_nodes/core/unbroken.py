@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from anyio import CancelScope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import ParamSpec
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any, ParamSpec
 
     Arguments = ParamSpec("Arguments")
 
@@ -49,3 +49,32 @@ async def surely(function: Callable[Arguments, Answer], *args: Arguments.args, *
     except RuntimeError:
         return call()
     return await to_the_end(work)
+
+
+class Shared(Generic[Answer]):
+    """Work that several wait for, done once. It is cancelled when the last of them has gone.
+
+    `over` once it has ended or is being cancelled: nobody else may begin to wait for it then.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, Answer]) -> None:
+        self._task = asyncio.ensure_future(work)
+        self._waiting = 0
+        self._given_up = False
+
+    @property
+    def over(self) -> bool:
+        """Whether this can no longer be waited for."""
+        return self._given_up or self._task.done()
+
+    async def result(self) -> Answer:
+        """Wait for the work to end. Being cancelled here does not end it for the others."""
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            self._waiting -= 1
+            if not self._waiting and not self._task.done():
+                self._given_up = True
+                self._task.cancel()
+                await asyncio.wait([self._task])

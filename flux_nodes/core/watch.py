@@ -1,17 +1,20 @@
 """Follows any number of tasks with few requests, and yields each as it moves.
 
-One loop polls for all followers of a process: tasks that are due together travel in one `/fetch-many`. Every
+One loop polls for all followers of a process: tasks that are due together travel in one `/fetch-many`. No poll waits
+for another: one whose answer does not come holds up the tasks in it alone, until the client gives it up. Every
 transient fault is ridden out; only the deadline, or a refusal that no repetition mends, ends a wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .client import MOST_IDS
 from .errors import KeyRefused, MissingKey, ServiceError, ServiceRefused, ServiceUnreachable, TooManyRequests
+from .retry import NO_WHOLE_ANSWER
 from .task import Task
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 _PASSING = (ServiceUnreachable, TooManyRequests)
 _LONGEST_WISH = 60.0
 """The longest `Retry-After` that is obeyed, in seconds."""
+
+_SMALLER = 5
+"""What the size of a group is divided by when its poll stayed silent: one bad task must not silence its neighbours."""
 
 _Delivery = Task | BaseException
 
@@ -44,7 +50,10 @@ class Pace:
 
 @dataclass
 class _Watched:
-    """A task under watch: since when, when to ask next, what was said last, and who wants to know."""
+    """A task under watch: since when, when to ask next, what was said last, and who wants to know.
+
+    `asked` while a poll for it is under way; `group` is how many tasks may share its next poll.
+    """
 
     since: float
     due: float
@@ -52,6 +61,8 @@ class _Watched:
     last: Task | None = None
     trouble: ServiceError | None = None
     not_before: float = 0.0
+    asked: bool = False
+    group: int = MOST_IDS
     listeners: list[asyncio.Queue[_Delivery]] = field(default_factory=list)
 
     def tell(self, news: _Delivery) -> None:
@@ -68,6 +79,7 @@ class Watcher:
         self._watched: dict[str, _Watched] = {}
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
+        self._polls: set[asyncio.Task[None]] = set()
 
     async def follow(self, task_ids: Iterable[str], *, seconds: float | None = None) -> AsyncGenerator[Task, None]:
         """Yield each task whenever it has moved, until all have ended.
@@ -99,6 +111,10 @@ class Watcher:
         watched = [self._watched[task_id] for task_id in ids if task_id in self._watched]
         return next((each.trouble for each in watched if each.trouble is not None), None)
 
+    def watches(self, task_id: str) -> bool:
+        """Tell whether anyone follows this task."""
+        return task_id in self._watched
+
     def hurry(self, task_id: str) -> None:
         """Ask for a task at once: there is word that it has moved."""
         watched = self._watched.get(task_id)
@@ -108,10 +124,11 @@ class Watcher:
 
     async def aclose(self) -> None:
         """Stop asking."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-            self._loop = None
+        running = [*self._polls, *([self._loop] if self._loop is not None else [])]
+        self._loop = None
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     def _listen(self, ids: Iterable[str], queue: asyncio.Queue[_Delivery]) -> None:
         now = asyncio.get_running_loop().time()
@@ -142,49 +159,83 @@ class Watcher:
     async def _ask_on(self) -> None:
         while self._watched:
             self._wake.clear()
-            due = self._due()
-            if due:
-                await asyncio.gather(*(self._ask(due[at : at + MOST_IDS]) for at in range(0, len(due), MOST_IDS)))
-            else:
-                await self._rest()
+            for group in self._due():
+                self._start(group)
+            await self._rest()
 
-    def _due(self) -> list[str]:
-        """Return the tasks to ask for now: if one is due, those that would be soon come along in its request."""
+    def _due(self) -> list[dict[str, _Watched]]:
+        """Return the groups to ask for now: if one is due, those that would be soon come along in its request."""
         now = asyncio.get_running_loop().time()
-        if all(watched.due > now for watched in self._watched.values()):
+        free = {task_id: watched for task_id, watched in self._watched.items() if not watched.asked}
+        if all(watched.due > now for watched in free.values()):
             return []
-        return [task_id for task_id, watched in self._watched.items() if watched.due - watched.interval / 2 <= now]
+        soon = {task_id: watched for task_id, watched in free.items() if watched.due - watched.interval / 2 <= now}
+        groups: list[dict[str, _Watched]] = []
+        for size in sorted({watched.group for watched in soon.values()}, reverse=True):
+            same = [(task_id, watched) for task_id, watched in soon.items() if watched.group == size]
+            groups += [dict(same[at : at + size]) for at in range(0, len(same), size)]
+        return groups
+
+    def _start(self, group: dict[str, _Watched]) -> None:
+        """Ask for a group in a task of its own."""
+        for watched in group.values():
+            watched.asked = True
+
+        def ended(poll: asyncio.Task[None]) -> None:
+            self._polls.discard(poll)
+            for watched in group.values():
+                watched.asked = False
+            self._wake.set()
+            if not poll.cancelled() and (error := poll.exception()) is not None:
+                self._tell_all(list(group), error)
+
+        poll = asyncio.create_task(self._ask(list(group)))
+        self._polls.add(poll)
+        poll.add_done_callback(ended)
 
     async def _rest(self) -> None:
-        now = asyncio.get_running_loop().time()
-        soonest = min(watched.due for watched in self._watched.values())
-        try:
-            await asyncio.wait_for(self._wake.wait(), max(0.0, soonest - now))
-        except TimeoutError:
-            return
+        """Wait until the next task is due, or until something has changed."""
+        due = [watched.due for watched in self._watched.values() if not watched.asked]
+        seconds = max(0.0, min(due) - asyncio.get_running_loop().time()) if due else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _ask(self, ids: Sequence[str]) -> None:
         try:
             tasks = await self._client.fetch_many(ids, once=True)
         except _PASSING as error:
-            tasks = []
             self._note(ids, error)
+            if isinstance(error.__cause__, NO_WHOLE_ANSWER):
+                self._part(ids, at_most=max(1, len(ids) // _SMALLER))
+            self._hear(ids, [])
         except (KeyRefused, MissingKey) as error:
-            return self._tell_all(ids, error)
+            self._tell_all(ids, error)
         except ServiceRefused as error:
+            # One bad id must not hide its neighbours: each is asked for alone.
             if len(ids) == 1:
-                return self._tell_all(ids, error)
-            # One bad id must not hide its neighbours: ask for each alone.
-            await asyncio.gather(*(self._ask([task_id]) for task_id in ids))
-            return None
+                self._tell_all(ids, error)
+            else:
+                self._part(ids, at_most=1, at_once=True)
         else:
             self._note(ids, None)
+            self._hear(ids, tasks)
+
+    def _hear(self, ids: Sequence[str], tasks: Sequence[Task]) -> None:
+        """Take what was said of the tasks that were asked for; one that was passed over is asked for alone."""
         told = {task.task_id: task for task in tasks}
         for task_id in ids:
             self._take(task_id, told.get(task_id))
         if len(ids) > 1 and told:
-            await asyncio.gather(*(self._ask([task_id]) for task_id in ids if task_id not in told))
-        return None
+            self._part([task_id for task_id in ids if task_id not in told], at_most=1, at_once=True)
+
+    def _part(self, ids: Sequence[str], *, at_most: int, at_once: bool = False) -> None:
+        """Let the tasks of a poll that was in vain be asked for in smaller groups, until they are answered."""
+        for task_id in ids:
+            if (watched := self._watched.get(task_id)) is not None:
+                watched.group = at_most
+                if at_once:
+                    watched.due = asyncio.get_running_loop().time()
 
     def _note(self, ids: Sequence[str], trouble: ServiceError | None) -> None:
         wish = trouble.retry_after or 0.0 if isinstance(trouble, TooManyRequests) else 0.0
@@ -207,7 +258,10 @@ class Watcher:
         now = asyncio.get_running_loop().time()
         watched.interval = self._pace.interval(now - watched.since)
         watched.due = max(now + watched.interval, watched.not_before)
-        if task is None or task == watched.last:
+        if task is None:
+            return
+        watched.group = MOST_IDS
+        if task == watched.last:
             return
         watched.last = task
         watched.tell(task)

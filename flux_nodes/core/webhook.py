@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from .errors import FluxNodesError, UnknownGeneration
+from .errors import FluxNodesError, NotConfirmed, StorageError, UnknownGeneration
+from .reply import read_reply, usable_task_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -42,13 +43,15 @@ class WebhookReceiver:
     """An ASGI app that takes the service's webhooks, at any path. Serve it where `FLUX_NODES_WEBHOOK_URL` points.
 
     It answers 204 to what it took, 401 to a wrong secret, 404 to an unknown generation, 409 to a task of another
-    generation, and 400, 405 or 413 to what is no webhook. What a webhook sets off is awaited by `aclose`.
+    generation, 400, 405 or 413 to what is no webhook, and 503 while the journal cannot be used. What a webhook sets off
+    is awaited by `aclose`.
     """
 
     def __init__(self, generations: Generations, *, secret: SecretStr) -> None:
         self._generations = generations
         self._secret = secret.get_secret_value().encode()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._words: dict[str, bytes] = {}
 
     async def __call__(
         self,
@@ -64,7 +67,7 @@ class WebhookReceiver:
 
     async def aclose(self) -> None:
         """Wait for what webhooks have set off."""
-        await asyncio.gather(*self._under_way)
+        await asyncio.gather(*self._under_way.values())
 
     async def _status(self, scope: Message, receive: Callable[[], Awaitable[Message]]) -> int:
         if scope["method"] != "POST":
@@ -77,27 +80,34 @@ class WebhookReceiver:
             return 413
         ids = parse_qs(scope.get("query_string", b"").decode("latin-1")).get(CORRELATION, [])
         task_id = _task_id(body)
-        if len(ids) != 1 or task_id is None:
+        if len(ids) != 1 or not task_id:
             return 400
-        return await self._take(ids[0], task_id)
+        return await self._take(ids[0], task_id, body)
 
-    async def _take(self, id_: str, task_id: str) -> int:
+    async def _take(self, id_: str, task_id: str, body: bytes) -> int:
         try:
             known = await self._generations.confirm(id_, task_id)
         except UnknownGeneration:
             return 404
+        except NotConfirmed:
+            return 409
+        except StorageError:
+            return 503
         if known.task_id != task_id:
             return 409
-        asking = asyncio.create_task(self._ask(id_))
-        self._under_way.add(asking)
-        asking.add_done_callback(self._under_way.discard)
+        self._words[known.id] = body
+        if known.id not in self._under_way:
+            self._under_way[known.id] = asyncio.create_task(self._ask(known.id))
         return 204
 
     async def _ask(self, id_: str) -> None:
-        try:
-            await self._generations.refresh(id_)
-        except FluxNodesError:
-            return  # whoever follows the generation is told, and the next webhook or `resume` asks again
+        """Ask for a generation; once more where other words of it came meanwhile. A copy is no reason to."""
+        asked: bytes | None = None
+        while (words := self._words.pop(id_, asked)) != asked:
+            asked = words
+            with suppress(FluxNodesError):  # whoever follows it is told; the next webhook or `resume` asks again
+                await self._generations.notice(id_)
+        del self._under_way[id_]
 
 
 async def _body(receive: Callable[[], Awaitable[Message]]) -> bytes | None:
@@ -111,10 +121,9 @@ async def _body(receive: Callable[[], Awaitable[Message]]) -> bytes | None:
             return content
 
 
-def _task_id(body: bytes) -> str | None:
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+def _task_id(body: bytes) -> str:
+    """Return the task id that a webhook names, or "" when it names none that there can be."""
+    told = read_reply(body)
     task_id = told.get("task_id") if isinstance(told, dict) else None
-    return task_id if isinstance(task_id, str) and 0 < len(task_id) <= 255 else None
+    # Not stripped: here an id is compared, and one with a space around it is nobody's.
+    return task_id if isinstance(task_id, str) and usable_task_id(task_id) == task_id and " " not in task_id else ""

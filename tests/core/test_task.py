@@ -52,7 +52,7 @@ def test_every_shape_that_was_seen_is_understood(
         ({"error": "four"}, ("four",)),
         ({"errors": [], "error": "four"}, ("four",)),
         ({"errors": ["plain"]}, ("plain",)),
-        ({"errors": {"msg": "odd"}, "message": 5}, ()),
+        ({"errors": {"msg": "odd"}, "message": 5}, ("odd",)),
         ({}, ()),
         (None, ()),
         ("text", ()),
