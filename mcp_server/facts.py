@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -41,6 +42,10 @@ class GenerationFacts(BaseModel):
         description="Absolute path of the image, a PNG file that ComfyUI opens as the graph that makes it.",
     )
     original: str | None = Field(default=None, description="Absolute path of the service's own bytes, in any format.")
+    signed: bool | None = Field(
+        default=None,
+        description="true: the original brings content credentials (C2PA). The file is a copy and leaves them out.",
+    )
     width: int | None = Field(default=None, description="Pixels.")
     height: int | None = Field(default=None, description="Pixels.")
     sha256: str | None = Field(default=None, description="SHA-256 of the original.")
@@ -62,6 +67,7 @@ async def generation_facts(generation: Generation, generations: Generations) -> 
         percentage=generation.percentage,
         file=_path(await picture_file(generation, generations)),
         original=_path(generations.file(generation)),
+        signed=await asyncio.to_thread(generations.is_signed, generation) if generation.status == "stored" else None,
         width=generation.width,
         height=generation.height,
         sha256=generation.sha256,

@@ -27,8 +27,10 @@ async def view_image(context: Context[State], given: ViewArguments) -> ImageCont
     generations = await context.request_context.lifespan_context.generations()
     data = await generations.data(await generations.get(given.generation_id))
     from flux_nodes.core.images import preview
+    from flux_nodes.core.xmp import TRAINED, packet
 
-    small = await asyncio.to_thread(preview, data, longest=given.max_size, most=MOST_BYTES)
+    xmp = packet(TRAINED)
+    small = await asyncio.to_thread(preview, data, longest=given.max_size, most=MOST_BYTES, xmp=xmp)
     return ImageContent(data=base64.b64encode(small).decode("ascii"), mime_type="image/jpeg")
 
 

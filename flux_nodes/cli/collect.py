@@ -82,7 +82,7 @@ async def collect(
             known = await generations.get(id_)
             async for known in generations.follow(id_, seconds=seconds):
                 yield known
-            file = await _delivered(generations, generations.require_image(known), delivery)
+            file = await delivered(generations, generations.require_image(known), delivery)
             outcomes[id_] = Outcome(id=id_, generation=known, file=file, original=generations.file(known))
         except FluxNodesError as error:
             outcomes[id_] = Outcome(id=id_, generation=known, error=error)
@@ -95,7 +95,7 @@ async def collect(
     return [outcomes[id_] for id_ in ids]
 
 
-async def _delivered(generations: Generations, generation: Generation, delivery: Delivery) -> Path:
+async def delivered(generations: Generations, generation: Generation, delivery: Delivery) -> Path:
     """Write the image of a stored generation into the folder, and return its file."""
     stored = generations.file(generation)
     if delivery.original and stored is not None:

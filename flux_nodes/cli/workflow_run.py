@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..core.errors import FluxNodesError
+from .delivery import Delivery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..core.generation import Generation
+    from ..core.generations import Generations
     from ..core.settings import Settings
     from ..graph import Event, Folders, Registry, Workflow, WorkflowNode
     from .progress import Progress
@@ -21,14 +23,15 @@ if TYPE_CHECKING:
 class Ledger:
     """What a run has made so far.
 
-    Files, words that nodes told, generations with their files in the store, the ids of those that have not ended, and
-    the error that ended it.
+    Files, words that nodes told, generations with their files in the store, copies of those that were asked for, the
+    ids of those that have not ended, and the error that ended it.
     """
 
     files: list[tuple[Path, WorkflowNode]] = field(default_factory=list)
     texts: list[tuple[str, WorkflowNode]] = field(default_factory=list)
     generations: dict[str, Generation] = field(default_factory=dict)
     stored: dict[str, Path | None] = field(default_factory=dict)
+    originals: list[Path] = field(default_factory=list)
     running: dict[str, None] = field(default_factory=dict)
     error: FluxNodesError | None = None
 
@@ -50,9 +53,19 @@ def registry_for(folders: Folders) -> Registry:
 
 
 async def run_workflow(
-    workflow: Workflow, registry: Registry, settings: Settings, ledger: Ledger, shown: Progress
+    workflow: Workflow,
+    registry: Registry,
+    settings: Settings,
+    ledger: Ledger,
+    shown: Progress,
+    *,
+    originals: Path | None = None,
 ) -> None:
-    """Run a workflow to its end, writing down in the ledger what comes of it; an error of ours ends up there too."""
+    """Run a workflow to its end, writing down in the ledger what comes of it; an error of ours ends up there too.
+
+    The service's own bytes of each image that it brought about are copied to the folder `originals`, where one is
+    given.
+    """
     from ..core.generations import Generations
     from ..graph import run
     from ..nodes import Context
@@ -66,6 +79,19 @@ async def run_workflow(
             ledger.error = error
         for id_, generation in ledger.generations.items():
             ledger.stored[id_] = generations.file(generation)
+        if originals is not None:
+            await _copy_originals(generations, ledger, Delivery(folder=originals, original=True))
+
+
+async def _copy_originals(generations: Generations, ledger: Ledger, delivery: Delivery) -> None:
+    from .collect import delivered
+
+    try:
+        for generation in ledger.generations.values():
+            if generation.status == "stored":
+                ledger.originals.append(await delivered(generations, generation, delivery))
+    except FluxNodesError as error:
+        ledger.error = ledger.error or error
 
 
 def _take(event: Event, ledger: Ledger, shown: Progress) -> None:

@@ -57,6 +57,10 @@ class Board:
         self._lines[node_id, index].made = tuple(generations)
         return [generation for line in self._of(node_id) for generation in line.made]
 
+    def signed(self, node_id: str) -> frozenset[str]:
+        """Return the ids of those that a node has made whose originals bring content credentials."""
+        return frozenset().union(*(line.signed for line in self._of(node_id)))
+
     def _of(self, node_id: str) -> list[Line]:
         return [self._lines[place] for place in sorted(self._lines) if place[0] == node_id]
 

@@ -113,7 +113,8 @@ async def _output(flight: Flight, place: _Place, host_class: Any, signatures: Si
     result = await asyncio.wrap_future(background.start(flight.run()))
     if result.generations:
         made = flight.board.made(place.node_id, place.index, result.generations)
-        inscription.inscribe(signatures, hidden.extra_pnginfo, place.node_id, made)
+        signed = flight.board.signed(place.node_id)
+        inscription.inscribe(signatures, hidden.extra_pnginfo, place.node_id, made, signed=signed)
     values = await pixels.tensors(node, result.values)
     shown: dict[str, Any] = {}
     if node.is_output:

@@ -76,11 +76,13 @@ class Flight:
         shared.line.set(self.line)
         async with shared.shared(settings) as generations:
             try:
-                return await self._steps(Context(generations, graph=self.graph))
+                result = await self._steps(Context(generations, graph=self.graph))
             except BaseException as error:
                 # Whatever ended it, what the service still makes is paid.
                 await self._leave(generations, interrupted=isinstance(error, asyncio.CancelledError))
                 raise
+            self.line.signed = await asyncio.to_thread(_signed, generations, result)
+            return result
 
     async def _steps(self, context: Context | None) -> Result:
         steps = self.node.run(context, **self.values)
@@ -109,3 +111,8 @@ class Flight:
 
     def _leave_nothing(self) -> None:
         self.line.end("Interrupted. Nothing of it goes on.", trouble=True)
+
+
+def _signed(generations: Generations, result: Result) -> frozenset[str]:
+    """Return the ids of those whose originals bring content credentials."""
+    return frozenset(made.id for made in result.generations if generations.is_signed(made))

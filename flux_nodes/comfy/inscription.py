@@ -16,7 +16,7 @@ from ..core.facts import CHUNK, document
 from ..nodes import NODES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..core.generation import Generation
     from ..core.generations import Graph
@@ -86,9 +86,14 @@ def graph(prompt: Any, extra: Any) -> Graph | None:
     return found or None
 
 
-def inscribe(signatures: Signatures, extra: Any, node_id: str, made: Sequence[Generation]) -> None:
-    """Add what a node has made to the facts of its prompt, and remember it. `extra` is its `extra_pnginfo`."""
-    facts = document({node_id: made})
+def inscribe(
+    signatures: Signatures, extra: Any, node_id: str, made: Sequence[Generation], *, signed: Collection[str] = ()
+) -> None:
+    """Add what a node has made to the facts of its prompt, and remember it. `extra` is its `extra_pnginfo`.
+
+    `signed` are the ids of those whose originals bring content credentials.
+    """
+    facts = document({node_id: made}, signed=signed)
     signature = signatures.of(node_id)
     if signature is not None:
         _remember(signature, facts["nodes"][node_id])

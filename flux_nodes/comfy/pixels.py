@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -78,4 +80,19 @@ def _previews(images: Any, host_class: Any) -> dict[str, Any]:
     from comfy_api.latest import ui
 
     shown: dict[str, Any] = ui.PreviewImage(images, cls=host_class).as_dict()
+    for each in shown.get("images", ()):
+        _say_origin(each)
     return shown
+
+
+def _say_origin(written: Mapping[str, str]) -> None:
+    """Say in a picture's XMP that a model made it: people save it from the node, and ComfyUI cannot write XMP."""
+    import folder_paths
+
+    from ..core.errors import InvalidImage
+    from ..core.xmp import KEYWORD, TRAINED, packet
+    from ..graph.carry import carrying
+
+    file = Path(folder_paths.get_temp_directory()) / written["subfolder"] / written["filename"]
+    with suppress(OSError, InvalidImage):  # a node does not fail for want of it
+        file.write_bytes(carrying(file.read_bytes(), {KEYWORD: packet(TRAINED)}))

@@ -37,6 +37,7 @@ ROUTES = (
     Route("GET", "/flux-nodes/generations", routes_generations.listed),
     Route("GET", "/flux-nodes/generations/{id}/thumbnail", routes_generations.thumbnail),
     Route("GET", "/flux-nodes/generations/{id}/image", routes_generations.image),
+    Route("GET", "/flux-nodes/generations/{id}/original", routes_generations.original),
     Route("GET", "/flux-nodes/generations/{id}/workflow", routes_generations.workflow),
     Route("POST", "/flux-nodes/collect", routes_generations.collect),
 )

@@ -79,6 +79,19 @@ async def image(asked: Asked) -> Answer:
         return Answer(body=await picture(generations, generation), media_type="image/png", headers=headers)
 
 
+async def original(asked: Asked) -> Answer:
+    """GET: give the service's own bytes, to be saved: a signature in them holds."""
+    from ..graph.provenance import file_stem
+
+    async with _pictured(asked) as (generations, generation):
+        stored, data = generations.file(generation), await generations.data(generation)
+        ending = "" if stored is None else stored.suffix
+        name = f'attachment; filename="{file_stem(generation)}{ending}"'
+        headers = {"Content-Disposition": name, "Cache-Control": "private, no-cache"}
+        media_type = generation.media_type or "application/octet-stream"
+        return Answer(body=data, media_type=media_type, headers=headers)
+
+
 async def workflow(asked: Asked) -> Answer:
     """GET: give the graph that makes this image, as ComfyUI saves one."""
     from ..graph.provenance import texts

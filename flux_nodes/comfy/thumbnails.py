@@ -37,10 +37,11 @@ async def thumbnail(generations: Generations, generation: Generation) -> bytes:
 def _thumbnail(kept: Path, stored: Path) -> bytes:
     from ..core.images import preview  # the image libraries load with the first picture
     from ..core.store import write_whole
+    from ..core.xmp import TRAINED, packet
 
     with suppress(OSError):
         return kept.read_bytes()
-    small = preview(stored.read_bytes(), longest=LONGEST)
+    small = preview(stored.read_bytes(), longest=LONGEST, xmp=packet(TRAINED))
     with suppress(OSError):  # on a full disk it is made anew each time
         write_whole(kept, small)
     return small

@@ -39,6 +39,7 @@ class Line:
         self.fresh = fresh
         self.pictures: Mapping[str, Sequence[Any]] = {}
         self.made: tuple[Generation, ...] = ()
+        self.signed: frozenset[str] = frozenset()
         self.final = ""
         self.trouble = False
         self._took: float | None = None

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from .client import ApiframeClient
 from .collecting import Collector
 from .download import Downloader
-from .errors import Fault, GenerationFailed, InvalidRequest, ServiceError, StillRunning, SubmitUnconfirmed
+from .errors import (
+    Fault,
+    GenerationFailed,
+    InvalidRequest,
+    ServiceError,
+    StillRunning,
+    StorageError,
+    SubmitUnconfirmed,
+)
 from .merge import merge
 from .sending import Sender
 from .store import GRAPH, ImageStore
@@ -259,6 +267,15 @@ class Generations:
     async def data(self, generation: Generation) -> bytes:
         """Return the image file's bytes. Raises what `require_image` raises, and StorageError."""
         return await blocking(self._store.read, self.require_image(generation))
+
+    def is_signed(self, generation: Generation) -> bool:
+        """Tell whether the stored image brings content credentials; False while none is stored. Blocks for a moment."""
+        from .content_credentials import is_signed
+
+        try:
+            return is_signed(self._store.read(generation))
+        except StorageError:
+            return False
 
     async def graph(self, generation: Generation) -> Graph | None:
         """Return the graph that asked for it, as it was kept; None when none was. Raises StorageError."""

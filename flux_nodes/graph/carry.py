@@ -12,13 +12,14 @@ import struct
 import warnings
 from typing import TYPE_CHECKING
 
+from ..core.content_credentials import PNG_CHUNK as MANIFEST
 from ..core.errors import InvalidImage, TooManyPixels
+from ..core.image_chunks import png_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from PIL.Image import Image as Picture
-    from PIL.PngImagePlugin import PngInfo
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FRAME = 12
@@ -35,6 +36,8 @@ _AS_THEY_ARE = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B"})
 def carrying(data: bytes, texts: Mapping[str, str]) -> bytes:
     """Return an image file as a PNG that carries these texts; others of the same names are replaced.
 
+    A signed manifest stays behind: beside other texts its signature would not hold, and the file would look forged.
+
     Raises InvalidImage when it is damaged or no image.
     """
     return _inserted(data, texts) if data.startswith(_SIGNATURE) else _rewritten(data, texts)
@@ -49,6 +52,8 @@ def _inserted(data: bytes, texts: Mapping[str, str]) -> bytes:
         if kind == _PIXELS and not has_pixels:
             has_pixels = True
             _write(target, texts)
+        if kind == MANIFEST:
+            continue
         if kind not in _TEXTS or bytes(chunk[8:-4]).partition(b"\0")[0] not in names:
             target.write(chunk)
     if not has_pixels:
@@ -71,17 +76,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
 def _write(target: io.BytesIO, texts: Mapping[str, str]) -> None:
     from PIL.PngImagePlugin import putchunk
 
-    for kind, body, *_ in _info(texts).chunks:
+    for kind, body, *_ in png_info(texts).chunks:
         putchunk(target, kind, body)
-
-
-def _info(texts: Mapping[str, str]) -> PngInfo:
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    for name, words in texts.items():
-        info.add_text(name, words)
-    return info
 
 
 def _rewritten(data: bytes, texts: Mapping[str, str]) -> bytes:
@@ -89,7 +85,7 @@ def _rewritten(data: bytes, texts: Mapping[str, str]) -> bytes:
     picture = _upright(_opened(data))
     kept = picture if picture.mode in _AS_THEY_ARE else _flat(picture)
     # Level 4 is near the smallest file at a third of the default's time, as for every PNG that is written here.
-    kept.save(target, "PNG", pnginfo=_info(texts), compress_level=4)
+    kept.save(target, "PNG", pnginfo=png_info(texts), compress_level=4)
     return target.getvalue()
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..core.generation import Generation
+    from .pixel_sources import Sources
     from .workflow import Workflow, WorkflowNode
 
 Folder = Literal["input", "output", "temp"]
@@ -40,12 +41,14 @@ class Files(Result):
 class GraphContext(Context):
     """What the runner lends a node: as any host, and the workflow that runs, with the node's own id in it.
 
-    `made` are the generations that the values of this run come from, by the ids of the nodes that made them.
+    `made` are the generations that the values of this run come from, by the ids of the nodes that made them; `sources`
+    are those of each picture that it is given.
     """
 
     workflow: Workflow
     node_id: str
     made: Mapping[str, Sequence[Generation]] = field(default_factory=dict, kw_only=True)
+    sources: Sources = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Lists between nodes, as ComfyUI has them: every output is a list of values, and a node runs once for each.
 
-With each value travel the generations that it comes from, so that a file tells of its own picture and no other.
+With each value travel the generations that it comes from, so that a file tells of its own picture and no other, and
+with pictures whether a model made them.
 Source: ComfyUI's `execution.py` (_async_map_node_over_list, merge_result_data). One thing differs: where an input is an
 empty list there is nothing to run for; ComfyUI would call the node without any input.
 """
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..nodes.face import Result
 from .events import Files
+from .pixel_sources import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..core.generation import Generation
     from ..nodes.face import Node
+    from .pixel_sources import Sources
 
 Made: TypeAlias = "Mapping[str, tuple[Generation, ...]]"
 """Generations, by the id of the node that made them."""
@@ -26,18 +29,20 @@ Made: TypeAlias = "Mapping[str, tuple[Generation, ...]]"
 
 @dataclass(frozen=True)
 class Value:
-    """A value on its way to an input, and the generations that it comes from."""
+    """A value on its way to an input, the generations that it comes from, and where its pixels come from."""
 
     value: Any
     made: Made = field(default_factory=dict)
+    sources: Sources = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What one run of a node is given, and the generations that all of it comes from."""
+    """What one run of a node is given, the generations that all of it comes from, and the sources of its pictures."""
 
     inputs: Mapping[str, Any]
     made: Made
+    sources: tuple[Sources, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,16 @@ def calls(face: Node, inputs: Mapping[str, Sequence[Value]]) -> list[Call]:
     """
     if face.takes_lists:
         whole = {name: [each.value for each in values] for name, values in inputs.items()}
-        return [Call(inputs=whole, made=_together(chain.from_iterable(inputs.values())))]
+        values = list(chain.from_iterable(inputs.values()))
+        return [Call(inputs=whole, made=_together(values), sources=tuple(each.sources for each in values))]
     lengths = {len(values) for values in inputs.values()}
     runs = 0 if 0 in lengths else max(lengths, default=1)
     return [_call({name: values[min(at, len(values) - 1)] for name, values in inputs.items()}) for at in range(runs)]
 
 
 def _call(inputs: Mapping[str, Value]) -> Call:
-    return Call(inputs={name: each.value for name, each in inputs.items()}, made=_together(inputs.values()))
+    values = {name: each.value for name, each in inputs.items()}
+    return Call(inputs=values, made=_together(inputs.values()), sources=tuple(each.sources for each in inputs.values()))
 
 
 def _together(values: Iterable[Value]) -> Made:
@@ -90,7 +97,7 @@ def listed(face: Node, node_id: str, runs: Sequence[Ran]) -> tuple[list[Value], 
     made = [_made(node_id, ran) for ran in runs]
     return tuple(
         [
-            Value(value, own)
+            Value(value, own, sources(ran.result, ran.call.sources, value))
             for ran, own in zip(runs, made, strict=True)
             for value in (ran.result.values[slot] if output.is_list else (ran.result.values[slot],))
         ]

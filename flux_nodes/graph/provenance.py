@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.content_credentials import is_signed
 from ..core.errors import InvalidImage, InvalidWorkflow, StorageError
 from ..core.facts import CHUNK, document
+from ..core.xmp import KEYWORD, TRAINED, marked
 from .carry import carrying
 
 if TYPE_CHECKING:
@@ -39,19 +41,36 @@ class _Graph:
     workflow: Mapping[str, Json] | None
 
 
-async def texts(generations: Generations, generation: Generation) -> dict[str, str]:
-    """Return the texts that an image carries, by chunk: `prompt`, `workflow` (where it can be drawn) and our facts."""
+async def texts(generations: Generations, generation: Generation, data: bytes | None = None) -> dict[str, str]:
+    """Return the texts that an image carries, by chunk: `prompt`, `workflow` (where it can be drawn) and our facts.
+
+    For a copy of `data`, the original, also XMP that tells where the picture came from.
+    """
     kept = None
     with suppress(StorageError, ValueError):  # an image is not held back for want of its graph
         kept = await generations.graph(generation)
-    return await asyncio.to_thread(_told, generation, kept)
+    return await asyncio.to_thread(_told, generation, kept, data)
 
 
-def _told(generation: Generation, kept: Mapping[str, Json] | None) -> dict[str, str]:
+def _told(generation: Generation, kept: Mapping[str, Json] | None, data: bytes | None) -> dict[str, str]:
     graph = _own(kept or {}) or _made(generation)
     drawn = {} if graph.workflow is None else {"workflow": json.dumps(graph.workflow)}
-    facts = document({_asker(graph.prompt, generation): [generation]})
-    return {"prompt": json.dumps(graph.prompt), **drawn, CHUNK: json.dumps(facts)}
+    made = {_asker(graph.prompt, generation): [generation]}
+    if data is None:
+        facts, xmp = document(made), {}
+    else:
+        signed = [generation.id] if is_signed(data) else []
+        facts, xmp = document(made, signed=signed, pixels=_pixels(data)), {KEYWORD: marked(data, TRAINED)}
+    return {"prompt": json.dumps(graph.prompt), **drawn, CHUNK: json.dumps(facts), **xmp}
+
+
+def _pixels(data: bytes) -> str | None:
+    """Return the digest of an image's pixels; None of one that is damaged, which is told where it is copied."""
+    from ..core.images import pixel_digest
+
+    with suppress(InvalidImage):
+        return pixel_digest(data)
+    return None
 
 
 async def picture(generations: Generations, generation: Generation) -> bytes:
@@ -60,7 +79,7 @@ async def picture(generations: Generations, generation: Generation) -> bytes:
     Raises what `Generations.data` raises; StorageError too when the stored file is damaged.
     """
     data = await generations.data(generation)
-    carried = await texts(generations, generation)
+    carried = await texts(generations, generation, data)
     try:
         return await asyncio.to_thread(carrying, data, carried)
     except InvalidImage as error:

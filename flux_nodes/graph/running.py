@@ -9,6 +9,7 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..nodes.face import Result
@@ -176,7 +177,10 @@ class _Work:
         return result
 
     def _context_of(self, node: WorkflowNode, call: Call) -> GraphContext:
-        return GraphContext(**(self._lent | {"workflow": self._workflow, "node_id": node.id, "made": call.made}))
+        sources = tuple(chain.from_iterable(call.sources))
+        return GraphContext(
+            **(self._lent | {"workflow": self._workflow, "node_id": node.id, "made": call.made, "sources": sources})
+        )
 
     async def stop(self) -> None:
         """Cancel what still runs and wait until it has let go."""

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Fault, InvalidImage, StorageError
 from ..core.facts import CHUNK, document
+from ..core.xmp import KEYWORD, packet
 from ..nodes.face import Context, Input, Node, Output, Result, Step
 from .events import Files, GraphContext, SavedFile
+from .pixel_sources import source_type
 from .places import OutsideError, load, loadable, target, write_next
 from .stock_pixels import IMAGE, image_input
 from .tokens import replaced
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -135,7 +137,7 @@ def preview_image(folders: Folders) -> Node:
 
 
 def _saved(folders: Folders, folder: Folder, images: Array, prefix: str, context: Context) -> Files:
-    from ..core.images import encode
+    from ..core.images import digest, picture, png
 
     height, width = images.shape[1:3]
     now = datetime.now().astimezone()
@@ -145,18 +147,34 @@ def _saved(folders: Folders, folder: Folder, images: Array, prefix: str, context
         place = target(folders.of(folder), name)
     except OutsideError as wrong:
         raise StorageError(f"An image cannot be saved as {name!r}: it {wrong}.") from wrong
-    text = _metadata(context)
+    signed = _signed(context)
     files = []
     for number, image in enumerate(images):
         stem = place.stem.replace("%batch_num%", str(number))
-        path = write_next(place, encode(image, text=text), stem=stem)
+        pixels = picture(image)
+        text = _metadata(context, number, signed=signed, pixels=digest(pixels))
+        path = write_next(place, png(pixels, text=text), stem=stem)
         files.append(SavedFile(path=path, folder=folder, subfolder=place.subfolder, filename=path.name))
     return Files((images,), text=", ".join(str(file.path) for file in files), files=tuple(files))
 
 
-def _metadata(context: Context) -> dict[str, str]:
-    """Return the texts that a PNG file carries: ComfyUI's own, and our facts of the generations in the picture."""
+def _metadata(context: Context, number: int, *, signed: Collection[str], pixels: str) -> dict[str, str]:
+    """Return the texts that the file of one picture of a batch carries.
+
+    ComfyUI's own, our facts of the generations in the picture, and in XMP whether a model made it.
+    """
     told: dict[str, Any] = dict(context.graph or {})
-    if isinstance(context, GraphContext) and context.made:
-        told[CHUNK] = document(context.made)
-    return {name: json.dumps(value) for name, value in told.items()}
+    of = None
+    if isinstance(context, GraphContext):
+        if context.made:
+            told[CHUNK] = document(context.made, signed=signed, pixels=pixels)
+        of = source_type(context.sources[number] if number < len(context.sources) else ())
+    texts = {name: json.dumps(value) for name, value in told.items()}
+    return texts if of is None else {**texts, KEYWORD: packet(of)}
+
+
+def _signed(context: Context) -> frozenset[str]:
+    """Return the ids of the generations in a picture whose originals bring content credentials."""
+    made = context.made.values() if isinstance(context, GraphContext) else ()
+    found = [generation for each in made for generation in each if generation.sha256 is not None]
+    return frozenset(generation.id for generation in found if context.generations.is_signed(generation))

@@ -19,7 +19,7 @@ from .contract import MalformedBody, read_json
 from .control import Controls, RecordedRequest, record
 from .fault_text import fault_in_prompt
 from .faults import TASK_KINDS, Fault, FaultBook, FaultError, Where
-from .gallery import Gallery
+from .gallery import Finish, Gallery
 from .ledger import Ledger, owner_of
 from .lifecycle import SandboxTask, Stage, stage_at
 from .quirks import Quirks
@@ -49,6 +49,8 @@ class Sandbox:
         state: An SQLite file to remember tasks and credits in, shared between processes. None: in memory.
         clock: The time in seconds, as `time.time` tells it.
         sleep: How to wait; used by webhooks and by slow replies only.
+        finish: What becomes of a painted picture before it is served, such as being signed: it is given the file and
+            its media type, and returns the file that is served.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Sandbox:
         state: Path | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
+        finish: Finish | None = None,
     ) -> None:
         self.quirks = quirks or Quirks()
         self._keys = dict(keys) if keys is not None else {"sandbox": 1000}
@@ -70,7 +73,7 @@ class Sandbox:
         self._ledger = Ledger(state, self._keys)
         self._courier = Courier(self.quirks, self._faults, sleep)
         self._service = Service(self._ledger, self._courier, quirks=self.quirks, seconds=seconds, clock=clock)
-        self._gallery = Gallery(self._ledger, self.quirks)
+        self._gallery = Gallery(self._ledger, self.quirks, finish)
         self._requests: deque[RecordedRequest] = deque(maxlen=_MOST_RECORDED)
         self._triggered: set[str] = set()
         self._app = Starlette(routes=self._routes(), lifespan=self._lifespan)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import uuid
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.responses import Response
 
@@ -15,18 +15,24 @@ from .lifecycle import SandboxTask, image_ending
 from .pixels import media_type, write_image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .ledger import Ledger
     from .quirks import Quirks
 
 _MOST_KEPT = 64
 
+Finish: TypeAlias = "Callable[[bytes, str], bytes]"
+"""What is done to a file and its media type before it is served."""
+
 
 class Gallery:
     """Serves pictures by name, and keeps the last ones."""
 
-    def __init__(self, ledger: Ledger, quirks: Quirks) -> None:
+    def __init__(self, ledger: Ledger, quirks: Quirks, finish: Finish | None = None) -> None:
         self._ledger = ledger
         self._quirks = quirks
+        self._finish = finish
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
@@ -61,7 +67,8 @@ class Gallery:
         # one painter at a time: threads would only share the same core, and two asking for one picture share it
         with self._lock:
             if task.task_id not in self._kept:
-                self._kept[task.task_id] = write_image(paint(task.body, task.task_id), self._quirks.image_type)
+                painted = write_image(paint(task.body, task.task_id), self._quirks.image_type)
+                self._kept[task.task_id] = self._finish(painted, media_type(self._quirks)) if self._finish else painted
                 if len(self._kept) > _MOST_KEPT:
                     self._kept.popitem(last=False)
             return self._kept[task.task_id]

@@ -71,3 +71,16 @@ async def test_a_long_chain_and_a_circle_are_read_to_their_end(generations: Gene
     assert set(queued(chain)) == {"0"}
     circle = {str(at): {"class_type": "FluxImagine", "inputs": {"prompt": [str((at + 1) % 3), 0]}} for at in range(3)}
     assert queued(circle) == {}
+
+
+async def test_facts_tell_where_the_signed_original_is_also_when_comfyui_runs_nothing_again(
+    generations: Generations,
+) -> None:
+    started = await made(generations)
+    done = await generations.wait(started.id)
+    prompt: dict[str, Any] = imagines(1, "a")
+    extra: dict[str, Any] = {}
+    inscribe(Signatures(prompt), extra, "a-0", [done], signed=[done.id])
+    told = extra["flux_nodes"]["nodes"]["a-0"][0]["original"]
+    assert (told["signed"], told["sha256"]) == ("c2pa", done.sha256)
+    assert queued(prompt)["a-0"][0]["original"] == told

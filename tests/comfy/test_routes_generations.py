@@ -14,6 +14,7 @@ from flux_nodes.comfy.thumbnails import LONGEST
 from flux_nodes.core import Generations, ImagineRequest, Settings
 from flux_nodes.core.catalog import MODELS
 from flux_nodes.core.errors import ServiceRefused
+from flux_nodes.core.xmp import TRAINED, source_type
 from flux_nodes.nodes import NODES
 from flux_nodes.sandbox import Fault
 from tests.comfy.asking import ask, told
@@ -166,6 +167,22 @@ async def test_the_image_is_a_png_with_its_pixels_its_graph_and_a_name_that_tell
     assert f"flux-dev-a-sunflower-field-{generation.id}.png" in answer.headers["Content-Disposition"]
 
 
+async def test_the_original_is_what_the_service_sent_byte_for_byte_to_be_saved() -> None:
+    generation = await stored(seed=7)
+    answer = await ask("GET", path(generation, "original"))
+    async with door() as generations:
+        assert answer.body == await generations.data(generation)
+    assert answer.media_type == "image/png"
+    name = f"flux-dev-a-sunflower-field-{generation.id}.png"
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+
+
+async def test_every_picture_that_is_served_says_that_a_model_made_it() -> None:
+    generation = await stored(seed=7)
+    for what in ("image", "thumbnail"):
+        assert source_type((await ask("GET", path(generation, what))).body) == TRAINED
+
+
 async def test_the_workflow_is_the_drawing_that_the_image_carries() -> None:
     generation = await stored(seed=7)
     image = Image.open(io.BytesIO((await ask("GET", path(generation, "image"))).body))
@@ -174,13 +191,13 @@ async def test_the_workflow_is_the_drawing_that_the_image_carries() -> None:
     assert "FluxImagine" in {node["type"] for node in drawing["nodes"]}
 
 
-@pytest.mark.parametrize("what", ["thumbnail", "image"])
+@pytest.mark.parametrize("what", ["thumbnail", "image", "original"])
 async def test_what_has_no_image_yet_is_not_found_in_words(what: str) -> None:
     generation = await started()
     assert "submitted" in (await told("GET", path(generation, what), status=404))["error"]
 
 
-@pytest.mark.parametrize("what", ["thumbnail", "image"])
+@pytest.mark.parametrize("what", ["thumbnail", "image", "original"])
 async def test_an_image_that_is_gone_from_the_disk_is_not_found_in_words(what: str) -> None:
     generation = await stored(seed=7)
     async with door() as generations:

@@ -97,7 +97,8 @@ async def saved(folders: Folders, context: Context, nodes: Nodes) -> dict[str, l
 
 def chunks(path: Path) -> dict[str, Any]:
     with Image.open(path) as image:
-        return {str(name): json.loads(words) for name, words in image.info.items()}
+        texts = {str(name): text for name, text in image.info.items()}
+    return {name: json.loads(text) for name, text in texts.items() if name not in ("XML:com.adobe.xmp", "xmp")}
 
 
 def made(path: Path) -> dict[str, list[str]]:

@@ -231,7 +231,7 @@ async def test_no_chunk_holds_a_key_an_address_or_a_place_on_this_machine(settin
             done = await made(generations, **EVERYTHING, **hook)
             told = drawn(await picture(generations, done))
 
-    assert sorted(told) == ["flux_nodes", "prompt", "workflow"]
+    assert sorted(told) == ["XML:com.adobe.xmp", "flux_nodes", "prompt", "workflow"]
     for hidden in ("canary", "127.0.0.1", str(tmp_path), done.fingerprint, str(done.image_url)):
         assert not any(hidden in text for text in told.values())
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from flux_nodes.core.xmp import KEYWORD, TRAINED, source_type
 from flux_nodes.sandbox import Fault, Sandbox
 from tests.hosts.conversation import Conversation, Event
 from tests.hosts.running import BOUND, Clock, Window, imagine, listed, node, saved, submitted, until, words_of
@@ -41,7 +42,9 @@ def with_workflow(host: Comfyui, prompt: Mapping[str, Any]) -> Outcome:
 def chunks(host: Comfyui, image: Mapping[str, str]) -> dict[str, Any]:
     opened = Image.open(BytesIO(host.view(image)))
     return {
-        name: json.loads(text) for name, text in opened.info.items() if isinstance(name, str) and isinstance(text, str)
+        name: json.loads(text)
+        for name, text in opened.info.items()
+        if isinstance(name, str) and isinstance(text, str) and name != KEYWORD
     }
 
 
@@ -119,6 +122,7 @@ def test_a_node_shows_its_picture_with_the_graph_in_it_and_the_history_has_it(ho
     outputs = host.history(outcome.prompt_id)["outputs"]
     assert len(outputs["1"]["images"]) == len(outputs["2"]["images"]) == 3
     first = chunks(host, outputs["1"]["images"][0])
+    assert source_type(host.view(outputs["1"]["images"][0])) == TRAINED, "people save it from the node"
     assert first["prompt"]["1"]["inputs"]["prompt"] == "a heron"
     assert {image["type"] for image in outputs["1"]["images"]} == {"temp"}
 

@@ -6,20 +6,24 @@ import asyncio
 import hashlib
 import io
 import json
+from base64 import b64decode
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp import Client
+from mcp.types import ImageContent
 from PIL import Image
 
 from flux_nodes.core import Generations, ImagineRequest
+from flux_nodes.core.xmp import TRAINED, source_type
 from flux_nodes.graph import Folders, Registry, check, read_workflow, stock_nodes
 from flux_nodes.graph.embedded import texts
 from flux_nodes.nodes import NODES
 from flux_nodes.sandbox import Quirks, Sandbox, serving
 from mcp_server.server import build
+from tests import signing
 from tests.mcp_server.answers import facts, refusal
 
 if TYPE_CHECKING:
@@ -134,6 +138,26 @@ async def test_a_jpeg_is_told_as_the_png_of_its_pixels(settings: Settings) -> No
 
     assert (Path(made["file"]).suffix, Path(made["original"]).suffix) == (".png", ".jpg")
     assert pixels(contents(made["file"])) == pixels(contents(made["original"]))
+
+
+async def test_of_a_signed_result_the_file_is_an_unsigned_copy_and_the_original_verifies(settings: Settings) -> None:
+    with closing(Sandbox(seconds=0, finish=signing.sign)) as sandbox, serving(sandbox) as server:
+        signs = settings.model_copy(update={"base_url": server.url})
+        async with Client(build(lambda: signs)) as client:
+            made = facts(await client.call_tool("generate_image", SMALL))
+            shown = (await client.call_tool("view_image", {"generation_id": made["generation_id"]})).content[0]
+
+    copy = contents(made["file"])
+    assert made["signed"]
+    assert (signing.state(copy), signing.state(contents(made["original"]))) == (None, "Valid")
+    assert json.loads(drawn(copy)["flux_nodes"])["nodes"]["1"][0]["original"]["sha256"] == made["sha256"]
+    assert isinstance(shown, ImageContent)
+    assert source_type(copy) == source_type(b64decode(shown.data)) == TRAINED
+
+
+def drawn(data: bytes) -> dict[str, str]:
+    with Image.open(io.BytesIO(data)) as image:
+        return {str(name): str(text) for name, text in image.info.items()}
 
 
 async def test_a_picture_that_cannot_be_written_is_an_error_that_names_the_original(

@@ -62,6 +62,7 @@ def _changes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 )
 @_input_folder
 @output_option
+@click.option("--original", is_flag=True, help="Deliver the service's own bytes, too, of each image that it makes.")
 @json_option
 @with_service
 def run(
@@ -70,6 +71,7 @@ def run(
     changes: dict[str, str],
     input_folder: Path | None,
     output: Path,
+    original: bool,
     as_json: bool,
     settings: Settings,
 ) -> int:
@@ -85,7 +87,8 @@ def run(
     prepare_folder(output)
     ledger = Ledger()
     with progress(silent=as_json) as shown:
-        carry_out(run_workflow(workflow, registry, settings, ledger, shown), under_way=ledger.running)
+        work = run_workflow(workflow, registry, settings, ledger, shown, originals=output if original else None)
+        carry_out(work, under_way=ledger.running)
     if as_json:
         write_json(_document(file, ledger))
     else:
@@ -112,8 +115,9 @@ def _read(file: Path, registry: Registry) -> Workflow:
 def _show(ledger: Ledger) -> None:
     for text, node in ledger.texts:
         say(f"{node.title}: {text}")
-    if ledger.files:
-        write_rows(_FILES, [(near(path), node.title) for path, node in ledger.files])
+    rows = [(near(path), node.title) for path, node in ledger.files]
+    if rows or ledger.originals:
+        write_rows(_FILES, [*rows, *((near(path), "original") for path in ledger.originals)])
         show_pictures(path for path, _ in ledger.files)
 
 
@@ -121,6 +125,7 @@ def _document(file: Path, ledger: Ledger) -> dict[str, object]:
     return {
         "workflow": str(file.absolute()),
         "files": [{"file": str(path.absolute()), **_named(node)} for path, node in ledger.files],
+        "originals": [str(path.absolute()) for path in ledger.originals],
         "texts": [{"text": text, **_named(node)} for text, node in ledger.texts],
         "generations": [
             generation_document(generation, ledger.stored.get(id_), ledger.stored.get(id_))

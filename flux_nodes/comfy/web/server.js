@@ -111,6 +111,11 @@ export function imageUrl(id) {
   return new URL(api.apiURL(`/flux-nodes/${place(id, "image")}`), location.href).href;
 }
 
+/** Where the service's own bytes of a generation's image are, in any format. */
+export function originalUrl(id) {
+  return new URL(api.apiURL(`/flux-nodes/${place(id, "original")}`), location.href).href;
+}
+
 /** Fetch a generation's picture as a file. */
 export async function image(id) {
   const answer = await ask(place(id, "image"));

@@ -4,7 +4,7 @@ import { app } from "../../scripts/app.js";
 import { openWorkflow, useAsImage } from "./canvas.js";
 import { element, icon, iconButton, wordButton } from "./elements.js";
 import { collectGeneration } from "./following.js";
-import { imageUrl, thumbnailUrl } from "./server.js";
+import { imageUrl, originalUrl, thumbnailUrl } from "./server.js";
 import { cost, doorName, exactly, isPretended, money, standing } from "./telling.js";
 import { word } from "./words.js";
 
@@ -57,6 +57,10 @@ function trouble(generation) {
   return sentences.length > 0 && element("div", { class: "flux-nodes-trouble" }, ...sentences);
 }
 
+function download(href, text) {
+  return element("a", { class: "flux-nodes-button", href, download: "", text });
+}
+
 function actions(generation, close) {
   const main = { class: "flux-nodes-button flux-nodes-main", autofocus: true };
   const then = (step) => () => {
@@ -69,7 +73,8 @@ function actions(generation, close) {
     { class: "flux-nodes-doings", role: "group", "aria-label": word("actions") },
     wordButton(word("openWorkflow"), then(openWorkflow), { ...main, title: word("openWorkflowTooltip") }),
     hasImage && wordButton(word("useAsImage"), then(useAsImage)),
-    hasImage && element("a", { class: "flux-nodes-button", href: imageUrl(id), download: "", text: word("download") }),
+    hasImage && download(imageUrl(id), word("download")),
+    hasImage && download(originalUrl(id), word("downloadOriginal")),
     unfinished && wordButton(word("collect"), then(collectGeneration)),
     prompt && wordButton(word("copyPrompt"), () => copy(prompt)),
     wordButton(word("copyId"), () => copy(id)),

@@ -68,6 +68,7 @@ export const ENGLISH = Object.freeze({
   view: "View large",
   close: "Close",
   download: "Download",
+  downloadOriginal: "Download original",
   copyPrompt: "Copy prompt",
   factModel: "Model",
   factSize: "Size",
