@@ -71,7 +71,7 @@ def make_environment(venv: Path, python: Path) -> None:
         _make_venv(venv, python)
     pip = [str(_python_of(venv)), "-m", "pip", "install"]
     _call([*pip, "--upgrade", "pip"], quiet=True)
-    _call([*pip, "--editable", ".[mcp]", "--group", "dev"], quiet=True)
+    _call([*pip, "--editable", ".[mcp,socks]", "--group", "dev"], quiet=True)
     stamp.write_text(recipe)
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.errors import FluxNodesError, GenerationFailed, ImageUnavailable, PartlyFailed, ServiceError, StillRunning
+from ..core.errors import (
+    FluxNodesError,
+    GenerationFailed,
+    ImageUnavailable,
+    InvalidSettings,
+    PartlyFailed,
+    ServiceError,
+    StillRunning,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +50,7 @@ class Interrupted(Exception):
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (GenerationFailed, FAILED),
+    (InvalidSettings, BAD_INPUT),
     (ImageUnavailable, FAILED),
     (ServiceError, SERVICE),
     (StillRunning, STILL_RUNNING),

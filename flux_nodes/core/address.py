@@ -20,13 +20,12 @@ from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import zip_longest
 from typing import TYPE_CHECKING
-from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
 import httpx2
 
-from .errors import ImageUnavailable
-from .retry import tls
+from .errors import ImageUnavailable, InvalidSettings
+from .network import NetworkTransport, Stage, explained, in_httpx2_terms, proxy_for, tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -227,11 +226,13 @@ def _alternating(addresses: list[Address]) -> list[Address]:
 
 
 @contextmanager
-def _in_httpx2_terms() -> Iterator[None]:
+def _in_httpx2_terms(stage: Stage | None = None) -> Iterator[None]:
     try:
         yield
     except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        raise httpx2.TransportError(f"{type(error).__name__} {error}".strip()) from error
+        known = in_httpx2_terms(error)
+        known.__cause__ = error
+        raise (known if stage is None else explained(known, stage, None)) from error
 
 
 class _Stream(httpx2.AsyncByteStream):
@@ -255,46 +256,42 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self._proxied: dict[str, httpx2.AsyncHTTPTransport] = {}
-        self._pool = httpcore2.AsyncConnectionPool(
-            tls(), max_connections=100, keepalive_expiry=5.0, network_backend=_CheckedNetwork(reach)
-        )
+        self._proxied = NetworkTransport()
+        self._pool: httpcore2.AsyncConnectionPool | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request. Raises ImageUnavailable for an address that is refused, and httpx2.TransportError."""
         await self._reach.check(request.url)
-        proxy = _proxy_for(request.url)
-        if proxy is None:
-            return await self._direct(request)
-        if proxy not in self._proxied:
-            self._proxied[proxy] = httpx2.AsyncHTTPTransport(verify=tls(), proxy=proxy)
-        return await self._proxied[proxy].handle_async_request(request)
+        try:
+            if proxy_for(request.url) is None:
+                return await self._direct(request)
+            return await self._proxied.handle_async_request(request)
+        except InvalidSettings as error:
+            raise ImageUnavailable(f"The image could not be downloaded: {error}") from error
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
-        for transport in self._proxied.values():
-            await transport.aclose()
+        if self._pool is not None:
+            await self._pool.aclose()
+        await self._proxied.aclose()
+
+    def _direct_pool(self) -> httpcore2.AsyncConnectionPool:
+        if self._pool is None:
+            self._pool = httpcore2.AsyncConnectionPool(
+                tls(), max_connections=100, keepalive_expiry=5.0, network_backend=_CheckedNetwork(self._reach)
+            )
+        return self._pool
 
     async def _direct(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
+        url, stage = request.url, Stage()
         plain = httpcore2.Request(
             request.method,
             httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             headers=request.headers.raw,
-            extensions=request.extensions,
+            extensions={**request.extensions, "trace": stage},
         )
-        with _in_httpx2_terms():
-            response = await self._pool.handle_async_request(plain)
+        with _in_httpx2_terms(stage):
+            response = await self._direct_pool().handle_async_request(plain)
         return httpx2.Response(
             response.status, headers=response.headers, stream=_Stream(response), extensions=response.extensions
         )
-
-
-def _proxy_for(url: httpx2.URL) -> str | None:
-    host = _host(url)
-    if _is_localhost(host) or _is_loopback(_literal(host)) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"

@@ -13,27 +13,28 @@ import httpx2
 from pydantic import ValidationError
 
 from .errors import (
+    ConnectionRejected,
     KeyRefused,
     MissingKey,
     NothingSent,
+    ProxyUnreachable,
     ServiceRefused,
     ServiceUnreachable,
     SubmitUnconfirmed,
     TooManyRequests,
 )
+from .network import NEVER_CONNECTED, CannotConnect, NetworkTransport, ProxyNotFound
 from .reply import read_reply, read_task_id, redact, storable, usable_task_id
 from .retry import (
     CHARGES,
     DEADLINE,
     MOST_BYTES,
-    NEVER_CONNECTED,
     SECONDS,
     STOP,
     BrokenReply,
     Policy,
     RetryTransport,
     retry_after,
-    transport_for,
 )
 from .task import Account, Task, error_words
 
@@ -84,11 +85,11 @@ class ApiframeClient:
         policy: Policy | None = None,
     ) -> None:
         self._key = key
-        inner = transport or transport_for(base_url)
+        self._network = NetworkTransport()
         # An explicit transport and no redirects: a key must not follow an answer to another host.
         self._http = httpx2.AsyncClient(
             base_url=base_url,
-            transport=RetryTransport(inner, policy=policy),
+            transport=RetryTransport(transport or self._network, policy=policy),
             timeout=_TIMEOUT,
             headers={"Accept": "application/json", "User-Agent": "flux-nodes"},
             follow_redirects=False,
@@ -110,6 +111,10 @@ class ApiframeClient:
                 "No API key is set. Set APIFRAME_API_KEY, or store it with `flux-nodes login`; "
                 "to try everything without one, use the sandbox (`--sandbox`)."
             )
+
+    def require_network(self) -> None:
+        """Raise InvalidSettings when a proxy or certificates are set that cannot be used, likewise."""
+        self._network.require(self._http.base_url)
 
     async def submit(self, request: ImagineRequest, *, stop: asyncio.Event | None = None) -> str:
         """Send a request and return its task id. This is what costs, and it is accepted once.
@@ -207,20 +212,25 @@ class ApiframeClient:
         except BrokenReply as error:
             if task_id := self._task_id_in(error, request):
                 return httpx2.Response(200), {"task_id": task_id}
-            raise self._unreachable(error) from error
+            raise self._unreachable(error, request) from error
         except httpx2.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(error, request) from error
 
     def _task_id_in(self, error: BrokenReply, request: httpx2.Request) -> str:
         """Return the task id that a broken answer to a submit still holds: it is paid, and must not be lost."""
         content, error.content = error.content, b""
         return read_task_id(content, key=self._key) if request.extensions.get(CHARGES) else ""
 
-    def _unreachable(self, error: httpx2.HTTPError) -> ServiceUnreachable:
+    def _unreachable(self, error: httpx2.HTTPError, request: httpx2.Request) -> ServiceUnreachable:
         # Frames of the network's libraries hold headers: a report of this error must not show them.
         error.with_traceback(None).__cause__ = error.__context__ = None
         why = self._blotted(storable(_why(error), most=_LONGEST_WHY)).rstrip(".")
-        return ServiceUnreachable(f"The service at {self._http.base_url} could not be reached: {why}.")
+        unpaid = bool(request.extensions.get(CHARGES)) and isinstance(error, NEVER_CONNECTED)
+        money = " Nothing was sent, nothing was paid." if unpaid else ""
+        sentence = f"The service at {self._http.base_url} could not be reached: {why}.{money}"
+        if isinstance(error, ProxyNotFound):
+            return ProxyUnreachable(sentence)
+        return (ConnectionRejected if isinstance(error, CannotConnect) else ServiceUnreachable)(sentence)
 
     def _refused(self, response: httpx2.Response, reply: object) -> NoReturn:
         status = response.status_code

@@ -67,11 +67,10 @@ class Collector:
                             yield moved
         except TimeoutError as error:
             if isinstance(error.__cause__, ServiceError):
-                raise ServiceUnreachable(
-                    f"{error.__cause__} Generation {known.id} is not lost: collect it later, free of charge, with "
-                    f"`flux-nodes wait {known.id}`."
-                ) from None
+                raise _not_lost(error.__cause__, known) from None
             raise StillRunning([known.id]) from None
+        except ServiceUnreachable as error:
+            raise _not_lost(error, known) from None
 
     async def notice(self, known: Generation, *, seconds: float) -> None:
         """Follow up word that a generation has moved: ask once, or share the polls of whoever follows it already.
@@ -159,3 +158,11 @@ class _Download(Shared["Generation"]):
     def __init__(self, bring: _Bring, known: Generation, url: str) -> None:
         self.failures: list[str] = []
         super().__init__(bring(known, url, self.failures))
+
+
+def _not_lost(error: ServiceError, known: Generation) -> ServiceUnreachable:
+    kind = type(error) if isinstance(error, ServiceUnreachable) else ServiceUnreachable
+    return kind(
+        f"{error} Generation {known.id} is not lost: collect it later, free of charge, with "
+        f"`flux-nodes wait {known.id}`."
+    )

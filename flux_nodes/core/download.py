@@ -19,6 +19,7 @@ import httpx2
 
 from .address import CheckedTransport, Reach, look_up
 from .errors import ImageUnavailable, InvalidImage, TooManyPixels
+from .network import CannotConnect
 from .reply import LONGEST_TEXT, REPLACED
 from .retry import Policy, pause, retry_after
 
@@ -141,6 +142,8 @@ class Downloader:
         try:
             data = await self._fetch(_parsed(url))
         except (httpx2.TransportError, OSError) as error:  # what TLS raises after its handshake comes as it is
+            if isinstance(error, CannotConnect) and error.lasting:
+                raise ImageUnavailable(f"The image could not be downloaded: {error}.") from error
             raise _PassingError(str(error) or type(error).__name__) from error
         return Downloaded(data, await self._inspected(data))
 

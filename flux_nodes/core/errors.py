@@ -18,6 +18,8 @@ FluxNodesError
 │   │   ├── KeyRefused          401
 │   │   └── TooManyRequests     429 (.retry_after)
 │   ├── ServiceUnreachable      no answer that could be used
+│   │   ├── ConnectionRejected  a certificate that is wrong, or a proxy that says no: asking again soon is of no use
+│   │   └── ProxyUnreachable    the proxy that is set cannot be connected to; also InvalidSettings
 │   └── SubmitUnconfirmed       the answer to a submit was lost: it may have been charged (.generation_id)
 ├── GenerationFailed            the service gave the generation up (.generation_id, .task_id)
 ├── PartlyFailed                of several asked for together some came to nothing (.errors, .parts, .stored)
@@ -186,6 +188,14 @@ class TooManyRequests(ServiceRefused):
 
 class ServiceUnreachable(ServiceError):
     """The service gave no answer that could be used."""
+
+
+class ConnectionRejected(ServiceUnreachable):
+    """No connection comes about, and asking again soon is of no use: a wrong certificate, or a proxy that refuses."""
+
+
+class ProxyUnreachable(ServiceUnreachable, InvalidSettings):
+    """The proxy that the environment names cannot be connected to: nothing was sent."""
 
 
 class SubmitUnconfirmed(ServiceError):

@@ -13,15 +13,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from .network import NEVER_CONNECTED, CannotConnect
+
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 DEADLINE = "flux_nodes.deadline"
@@ -35,9 +33,6 @@ CHARGES = "flux_nodes.charges"
 
 SECONDS = "flux_nodes.seconds"
 """Request extension: how long one try may take as a whole, from its connection to the last byte of its answer."""
-
-NEVER_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-"""Failures after which it is certain that the service never saw the request."""
 
 MOST_BYTES = 4 * 2**20
 """The longest body of an answer that is read; one byte more tells that it is too long."""
@@ -62,9 +57,11 @@ class Policy:
 
 
 def may_repeat(outcome: httpx2.Response | httpx2.TransportError, *, charges: bool) -> bool:
-    """Tell whether a request with this outcome may be sent again without any risk of paying twice."""
+    """Tell whether a request with this outcome may be sent again without any risk of paying twice, and is worth it."""
     if isinstance(outcome, httpx2.Response):
         return outcome.status_code == 429 if charges else outcome.status_code in _PASSING
+    if isinstance(outcome, CannotConnect):
+        return False
     return isinstance(outcome, NEVER_CONNECTED) or not charges
 
 
@@ -248,17 +245,3 @@ def _given(outcome: httpx2.Response | httpx2.TransportError) -> httpx2.Response:
     if isinstance(outcome, httpx2.TransportError):
         raise outcome
     return outcome
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Return the one TLS context of this process: making one takes longer than most requests."""
-    return httpx2.create_ssl_context()
-
-
-def transport_for(base_url: str) -> httpx2.AsyncHTTPTransport:
-    """Make a transport to a host, through the proxy that the environment names for it, if any."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    proxies: dict[str, str] = {} if host in {"localhost", "127.0.0.1", "::1"} or proxy_bypass(host) else getproxies()
-    return httpx2.AsyncHTTPTransport(verify=tls(), proxy=proxies.get(parts.scheme) or proxies.get("all"))

@@ -107,6 +107,7 @@ class Sender:
         if found is None:
             # Before anything is written down that could not be sent; what is there already needs no key.
             self._client.require_key()
+            self._client.require_network()
             found = self._journal.intend(terms)
         if found.reused and found.status == "unconfirmed":
             raise SubmitUnconfirmed(

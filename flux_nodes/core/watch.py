@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .client import MOST_IDS
-from .errors import KeyRefused, MissingKey, ServiceError, ServiceRefused, ServiceUnreachable, TooManyRequests
+from .errors import (
+    ConnectionRejected,
+    KeyRefused,
+    MissingKey,
+    ServiceError,
+    ServiceRefused,
+    ServiceUnreachable,
+    TooManyRequests,
+)
 from .retry import NO_WHOLE_ANSWER
 from .task import Task
 
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 
     from .client import ApiframeClient
 
+_LASTING = (ConnectionRejected, KeyRefused, MissingKey)
 _PASSING = (ServiceUnreachable, TooManyRequests)
 _LONGEST_WISH = 60.0
 """The longest `Retry-After` that is obeyed, in seconds."""
@@ -204,13 +213,13 @@ class Watcher:
     async def _ask(self, ids: Sequence[str]) -> None:
         try:
             tasks = await self._client.fetch_many(ids, once=True)
+        except _LASTING as error:
+            self._tell_all(ids, error)
         except _PASSING as error:
             self._note(ids, error)
             if isinstance(error.__cause__, NO_WHOLE_ANSWER):
                 self._part(ids, at_most=max(1, len(ids) // _SMALLER))
             self._hear(ids, [])
-        except (KeyRefused, MissingKey) as error:
-            self._tell_all(ids, error)
         except ServiceRefused as error:
             # One bad id must not hide its neighbours: each is asked for alone.
             if len(ids) == 1:

@@ -23,12 +23,12 @@ from flux_nodes.core.address import Address, Reach, special
 from flux_nodes.core.client import ApiframeClient
 from flux_nodes.core.download import Downloaded, Downloader, Patience
 from flux_nodes.core.errors import ImageUnavailable, InvalidSettings
-from flux_nodes.core.retry import Policy, tls
+from flux_nodes.core.retry import Policy
 from flux_nodes.sandbox import Fault, Sandbox
 from tests.core.test_request import png
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 QUICK = Policy(first=0.01, longest=0.02, deadline=5)
@@ -560,14 +560,6 @@ def identity(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SS
     return secure
 
 
-@pytest.fixture
-def fresh_trust() -> Iterator[None]:
-    tls.cache_clear()
-    yield
-    tls.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh_trust")
 async def test_tls_asks_for_the_name_although_the_connection_is_to_a_checked_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

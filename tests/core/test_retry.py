@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_nodes.core.retry import Policy, may_repeat, pause, retry_after, transport_for
+from flux_nodes.core.retry import Policy, may_repeat, pause, retry_after
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def test_a_submit_answered_by_429_is_repeated() -> None:
         (httpx2.WriteTimeout("x"), False),
         (httpx2.RemoteProtocolError("x"), False),
         (httpx2.CloseError("x"), False),
-        (httpx2.ProxyError("x"), False),
+        (httpx2.ProxyError("x"), True),
     ],
 )
 def test_a_submit_is_repeated_only_when_it_never_reached_the_service(error: httpx2.TransportError, safe: bool) -> None:
@@ -71,11 +71,3 @@ def test_a_pause_is_never_longer_than_the_policy_says(attempt: int, chance: floa
 def test_a_wish_is_obeyed_up_to_the_cap(wish: float, chance: float) -> None:
     wait = pause(0, Policy(longest_wish=60), chance=chance, wish=wish)
     assert min(wish, 60) <= wait <= 66
-
-
-def test_a_proxy_of_the_environment_is_used_except_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    through = transport_for("https://api.apiframe.pro")
-    direct = transport_for("http://127.0.0.1:8000")
-    assert type(through._pool) is not type(direct._pool)
