@@ -80,8 +80,9 @@ def _pictures() -> Finding:
 
 def _of_settings(settings: Settings, *, sandbox: bool) -> list[Finding]:
     told = [_home(settings.home), _journal(settings), _budget(settings), _webhook(settings)]
-    findings = [*told, _key(settings, sandbox=sandbox)]
-    if findings[-1].state != "wrong":
+    network = [_proxy(settings.base_url), _certificates(settings.base_url)]
+    findings = [*told, *network, _key(settings, sandbox=sandbox)]
+    if all(finding.state != "wrong" for finding in findings[len(told) :]):
         findings.append(_service(settings))
     return findings
 
@@ -127,6 +128,24 @@ def _webhook(settings: Settings) -> Finding:
     if settings.webhook_host is None:
         return Finding("webhook", "info", "none: generations are asked for (FLUX_NODES_WEBHOOK_URL)")
     return Finding("webhook", "info", f"the service calls {settings.webhook_host}, with a secret")
+
+
+def _proxy(base_url: str) -> Finding:
+    from ..core.proxy import proxy_in_words
+
+    try:
+        return Finding("proxy", "info", proxy_in_words(base_url))
+    except FluxNodesError as error:
+        return Finding("proxy", "wrong", str(error))
+
+
+def _certificates(base_url: str) -> Finding:
+    from ..core.certificates import certificates_in_words
+
+    try:
+        return Finding("certificates", "info", certificates_in_words(base_url))
+    except FluxNodesError as error:
+        return Finding("certificates", "wrong", str(error))
 
 
 def _key(settings: Settings, *, sandbox: bool) -> Finding:

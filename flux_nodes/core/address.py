@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING
 import httpcore2
 import httpx2
 
+from .certificates import context_for
 from .errors import ImageUnavailable, InvalidSettings
-from .network import NetworkTransport, Stage, explained, in_httpx2_terms, proxy_for, tls
+from .network import NetworkTransport, Stage, explained, in_httpx2_terms
+from .proxy import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -257,7 +259,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
         self._proxied = NetworkTransport()
-        self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._pools: dict[str, httpcore2.AsyncConnectionPool] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request. Raises ImageUnavailable for an address that is refused, and httpx2.TransportError."""
@@ -271,16 +273,17 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._pool is not None:
-            await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
         await self._proxied.aclose()
 
-    def _direct_pool(self) -> httpcore2.AsyncConnectionPool:
-        if self._pool is None:
-            self._pool = httpcore2.AsyncConnectionPool(
-                tls(), max_connections=100, keepalive_expiry=5.0, network_backend=_CheckedNetwork(self._reach)
+    def _pool(self, url: httpx2.URL) -> httpcore2.AsyncConnectionPool:
+        if url.scheme not in self._pools:
+            network = _CheckedNetwork(self._reach)
+            self._pools[url.scheme] = httpcore2.AsyncConnectionPool(
+                context_for(url), max_connections=100, keepalive_expiry=5.0, network_backend=network
             )
-        return self._pool
+        return self._pools[url.scheme]
 
     async def _direct(self, request: httpx2.Request) -> httpx2.Response:
         url, stage = request.url, Stage()
@@ -291,7 +294,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             extensions={**request.extensions, "trace": stage},
         )
         with _in_httpx2_terms(stage):
-            response = await self._direct_pool().handle_async_request(plain)
+            response = await self._pool(url).handle_async_request(plain)
         return httpx2.Response(
             response.status, headers=response.headers, stream=_Stream(response), extensions=response.extensions
         )

@@ -1,8 +1,6 @@
-"""The network as the environment sets it: which proxy, which certificates, and which failures surely sent nothing.
+"""The network as the environment sets it (`proxy`, `certificates`), and which failures surely sent nothing.
 
-Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (on Windows and macOS, where none of them is
-set, from the system), certificates from `SSL_CERT_FILE` or `SSL_CERT_DIR`. They are read when the first request is
-sent: whoever does not need the network is not told of a wrong one.
+What is set is read when the first request is sent: whoever does not need the network is not told of a wrong value.
 
 A request is *unsent* where a connection did not come about: a name that is not found, a refused connection, a proxy
 that says no, a TLS handshake that fails. Everything later may have been charged.
@@ -11,21 +9,15 @@ that says no, a TLS handshake that fails. Everything later may have been charged
 from __future__ import annotations
 
 import os
-import re
 import ssl
-from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.util import find_spec
-from ipaddress import ip_address, ip_network
-from pathlib import Path
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
 import httpx2
 
-from .errors import InvalidSettings
+from .certificates import context_for, handshake_in_words
+from .proxy import Proxy, proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -38,28 +30,6 @@ NEVER_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeou
 httpcore2 raises the first two only while it connects and shakes hands, and ProxyError only where a proxy refuses to
 connect (`_async/http_proxy.py`, `_async/socks_proxy.py`).
 """
-
-_SCHEMES = ("http", "https", "socks5", "socks5h")
-_LONGEST_SOCKS_WORD = 255
-"""RFC 1929 gives a user name and a password one byte each for their length."""
-
-_HASHED = re.compile(r"[0-9a-fA-F]{8}\.\d+")
-"""How OpenSSL finds a certificate in a folder: by the hash of its subject."""
-
-_SPOKEN_REASONS = {
-    9: "it is not valid yet",
-    10: "it has expired",
-    18: "it is self-signed, and nobody trusted has signed it",
-    19: "its issuer is not trusted (a self-signed certificate is at the end of its chain)",
-    20: "its issuer is not known",
-    21: "its issuer is not known",
-    23: "it has been revoked",
-    62: "it is for another host name",
-    64: "it is for another address",
-}
-"""Why a certificate is refused, by OpenSSL's X509_V_ERR codes (`openssl/x509_vfy.h`)."""
-
-_UNTRUSTED = frozenset({18, 19, 20, 21})
 
 
 class CannotConnect(httpx2.ConnectError):
@@ -77,170 +47,22 @@ class ProxyNotFound(CannotConnect):
     lasting = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proxy:
-    """A proxy to go through, and the variable that names it."""
-
-    url: httpx2.URL = field(repr=False)  # it may hold a password
-    variable: str
-
-    @property
-    def place(self) -> str:
-        """Return what can be shown: scheme, host and port."""
-        return str(self.url.copy_with(username=None, password=None, raw_path=b"/")).rstrip("/")
-
-    def __str__(self) -> str:
-        return f"the proxy {self.place} ({self.variable})"
-
-
-def is_this_machine(host: str) -> bool:
-    """Tell whether a host is this machine by its name or number: `localhost`, `*.localhost`, 127.0.0.0/8, ::1."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def proxy_for(url: httpx2.URL) -> Proxy | None:
-    """Return the proxy for an address; None where it is reached directly. Raises InvalidSettings."""
-    host = url.raw_host.decode("ascii")
-    if is_this_machine(host) or _is_bypassed(host, url.port or (443 if url.scheme == "https" else 80)):
-        return None
-    found = getproxies()
-    scheme = url.scheme if found.get(url.scheme) else "all"
-    value = found.get(scheme, "").strip()
-    return _proxy(value, _variable(f"{scheme}_proxy")) if value else None
-
-
-def _is_bypassed(host: str, port: int) -> bool:
-    """Tell whether `NO_PROXY` names the host, with or without its port; networks (10.0.0.0/8) are meant as such."""
-    if proxy_bypass(host) or proxy_bypass(f"{host}:{port}"):
-        return True
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return any(address in network for network in _networks(getproxies().get("no", "")))
-
-
-def _networks(text: str) -> Iterator[Any]:
-    for each in text.split(","):
-        try:
-            yield ip_network(each.strip().strip("[]"), strict=False)
-        except ValueError:
-            continue
-
-
-def _variable(name: str) -> str:
-    """Return how a variable is spelled in this environment."""
-    spelled = next((each for each in (name, name.upper()) if os.environ.get(each)), None)
-    return spelled or "the system's settings"
-
-
-def _proxy(value: str, variable: str) -> Proxy:
-    # Nothing of the value is repeated in an error: it may hold a password.
-    try:
-        url = httpx2.URL(value if "://" in value else f"http://{value}")
-    except (httpx2.InvalidURL, ValueError):
-        raise InvalidSettings(f"{variable} is no address of a proxy. {_ALLOWED}") from None
-    if url.scheme not in _SCHEMES:
-        raise InvalidSettings(f"{variable} names a proxy of a kind that is not known. {_ALLOWED}")
-    if not url.host or not 0 < (1 if url.port is None else url.port) < 65_536 or re.search(r"[\s%]", url.host):
-        raise InvalidSettings(f"{variable} names no host, or no port, of a proxy. {_ALLOWED}")
-    if url.scheme.startswith("socks"):
-        _require_socks(url, variable)
-    return Proxy(url=url, variable=variable)
-
-
-_ALLOWED = "Allowed: http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT; or unset it. Nothing was sent."
-
-
-def _require_socks(url: httpx2.URL, variable: str) -> None:
-    if find_spec("socksio") is None:
-        raise InvalidSettings(
-            f"{variable} names a SOCKS proxy, which needs one more package. "
-            'Nothing was sent. Install it: pip install "flux-nodes[socks]"'
-        )
-    if max(len(url.username.encode()), len(url.password.encode())) > _LONGEST_SOCKS_WORD:
-        raise InvalidSettings(
-            f"{variable} holds a user name or password of more than {_LONGEST_SOCKS_WORD} bytes, which SOCKS does not "
-            "take. Nothing was sent."
-        )
-
-
-def tls() -> ssl.SSLContext:
-    """Return the one TLS context of this process: making one takes longer than most requests.
-
-    Raises InvalidSettings when `SSL_CERT_FILE` or `SSL_CERT_DIR` cannot be used.
-    """
-    return _context(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
-
-
-@lru_cache(maxsize=8)
-def _context(file: str, folder: str) -> ssl.SSLContext:
-    # httpx2 reads the two variables in this order itself, and says nothing of a folder that is empty or missing.
-    if file:
-        _check_file(Path(file))
-    elif folder:
-        _check_folders(folder)
-    try:
-        return httpx2.create_ssl_context()
-    except (OSError, ValueError) as error:  # an SSLError is an OSError
-        variable = "SSL_CERT_FILE" if file else "SSL_CERT_DIR" if folder else "The system's store of certificates"
-        raise InvalidSettings(
-            f"{variable} cannot be used: {_reason(error)}. Nothing was sent. {_CERTIFICATES}"
-        ) from error
-
-
-_CERTIFICATES = "SSL_CERT_FILE takes a file of certificates (PEM), SSL_CERT_DIR a folder; unset, the system's are used."
-
-
-def _check_file(file: Path) -> None:
-    try:
-        with file.open("rb") as opened:
-            opened.read(1)
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"SSL_CERT_FILE cannot be used: {file} cannot be read ({_reason(error)}). Nothing was sent. {_CERTIFICATES}"
-        ) from error
-
-
-def _check_folders(folders: str) -> None:
-    for folder in filter(None, folders.split(os.pathsep)):
-        try:
-            if any(_HASHED.fullmatch(name) for name in os.listdir(folder)):  # noqa: PTH208 - OpenSSL's own kind of list
-                return
-        except OSError:
-            continue
-    raise InvalidSettings(
-        "SSL_CERT_DIR cannot be used: it names no folder with certificates under the names that OpenSSL looks for "
-        f"(`openssl rehash FOLDER` makes them). Nothing was sent. {_CERTIFICATES}"
-    )
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error) or type(error).__name__
-
-
 class NetworkTransport(httpx2.AsyncBaseTransport):
     """A transport that goes the way that the environment names; that is read at the first request to each host."""
 
     def __init__(self) -> None:
         self._ways: dict[tuple[str, str, int | None], Proxy | None] = {}
-        self._transports: dict[Proxy | None, httpx2.AsyncHTTPTransport] = {}
+        self._transports: dict[tuple[Proxy | None, str], httpx2.AsyncHTTPTransport] = {}
 
     def require(self, url: httpx2.URL) -> None:
         """Make sure that an address can be sent to, as far as settings tell. Raises InvalidSettings."""
-        tls()
+        context_for(url)
         self._way(url)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request. Raises InvalidSettings, and httpx2.TransportError: one of NEVER_CONNECTED where unsent."""
         proxy = self._way(request.url)
-        transport = self._transport(proxy)
+        transport = self._transport(proxy, request.url)
         stage = Stage(request.extensions.get("trace"))
         request.extensions = {**request.extensions, "trace": stage}
         try:
@@ -264,16 +86,16 @@ class NetworkTransport(httpx2.AsyncBaseTransport):
             self._ways[origin] = proxy_for(url)
         return self._ways[origin]
 
-    def _transport(self, proxy: Proxy | None) -> httpx2.AsyncHTTPTransport:
-        if proxy not in self._transports:
-            self._transports[proxy] = httpx2.AsyncHTTPTransport(
-                verify=tls(), proxy=None if proxy is None else _as_httpx2(proxy)
-            )
-        return self._transports[proxy]
+    def _transport(self, proxy: Proxy | None, url: httpx2.URL) -> httpx2.AsyncHTTPTransport:
+        known = (proxy, url.scheme)
+        if known not in self._transports:
+            through = None if proxy is None else _as_httpx2(proxy)
+            self._transports[known] = httpx2.AsyncHTTPTransport(verify=context_for(url), proxy=through)
+        return self._transports[known]
 
 
 def _as_httpx2(proxy: Proxy) -> httpx2.Proxy:
-    return httpx2.Proxy(proxy.url, ssl_context=tls() if proxy.url.scheme == "https" else None)
+    return httpx2.Proxy(proxy.url, ssl_context=context_for(proxy.url) if proxy.url.scheme == "https" else None)
 
 
 class Stage:
@@ -317,7 +139,7 @@ def explained(error: Exception, stage: Stage, proxy: Proxy | None) -> Exception:
     """Return an error of a request in words, of a class that tells whether it may have been sent."""
     handshake = next((each for each in _chain(error) if isinstance(each, ssl.SSLError)), None)
     if handshake is not None and (stage.unsent or isinstance(error, httpx2.ConnectError)):
-        return CannotConnect(_of_handshake(handshake, stage.secured or "the host"))
+        return CannotConnect(handshake_in_words(handshake, stage.secured or "the host"))
     if proxy is not None and (stage.unsent or isinstance(error, NEVER_CONNECTED)):
         return _of_proxy(error, stage, proxy)
     if isinstance(error, httpx2.ConnectError) or (stage.unsent and not isinstance(error, httpx2.TransportError)):
@@ -341,21 +163,8 @@ def _of_proxy(error: Exception, stage: Stage, proxy: Proxy) -> httpx2.TransportE
     return ProxyNotFound(f"{proxy} cannot be reached: {_of_connecting(error)}")
 
 
-def _of_handshake(error: ssl.SSLError, host: str) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        code = getattr(error, "verify_code", 0)
-        reason = _SPOKEN_REASONS.get(code) or getattr(error, "verify_message", "") or _reason(error)
-        hint = f" ({_trusted_by()})" if code in _UNTRUSTED else ""
-        return f"the certificate of {host} is refused: {reason}{hint}"
-    reason = (error.reason or "").replace("_", " ").lower() or _reason(error)
-    return f"no secure connection to {host} came about: {reason}"
-
-
-def _trusted_by() -> str:
-    variable = next((each for each in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(each)), None)
-    if variable:
-        return f"{variable} names whom to trust"
-    return "where a company's proxy or your own server signs, set SSL_CERT_FILE to its certificate"
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 def _of_connecting(error: Exception) -> str:

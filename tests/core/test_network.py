@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from flux_nodes.core import Generations, ImagineRequest, Settings
+from flux_nodes.core.certificates import tls
 from flux_nodes.core.client import ApiframeClient
 from flux_nodes.core.download import Downloader
 from flux_nodes.core.errors import (
@@ -24,11 +24,12 @@ from flux_nodes.core.errors import (
     ServiceUnreachable,
     SubmitUnconfirmed,
 )
-from flux_nodes.core.network import is_this_machine, proxy_for
+from flux_nodes.core.proxy import is_this_machine, proxy_for
 from flux_nodes.core.retry import Policy
 from tests.core.wires import identity, listening, refusing, saying, service, socks, tunnel
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from pathlib import Path
 
@@ -160,7 +161,7 @@ async def test_a_proxy_that_cannot_be_one_is_told_without_its_value_before_anyth
 
 
 async def test_a_socks_proxy_needs_an_extra_which_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flux_nodes.core.network.find_spec", lambda _: None)
+    monkeypatch.setattr("flux_nodes.core.proxy.find_spec", lambda _: None)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     error, _ = await started(settings(tmp_path))
     assert isinstance(error, InvalidSettings)
@@ -314,6 +315,11 @@ async def test_the_journal_is_read_whatever_the_network_is_set_to(tmp_path: Path
 
 
 @pytest.mark.usefixtures("all_wrong")
+async def test_a_sandbox_on_this_machine_needs_no_network(generations: Generations) -> None:
+    assert (await generations.wait((await generations.start(PICTURE)).id)).status == "stored"
+
+
+@pytest.mark.usefixtures("all_wrong")
 async def test_an_image_that_cannot_be_fetched_for_a_wrong_setting_can_be_later() -> None:
     async with Downloader() as downloader:
         with pytest.raises(ImageUnavailable, match="HTTPS_PROXY"):
@@ -365,8 +371,6 @@ def test_this_machine_is_known_by_its_names(host: str) -> None:
 
 
 def test_one_context_serves_all_until_the_setting_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flux_nodes.core.network import tls
-
     first = tls()
     assert tls() is first
     monkeypatch.setenv("SSL_CERT_FILE", str(identity(tmp_path).issuer))
