@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -64,6 +63,7 @@ async def _told(known: Generation, generations: Generations) -> GenerationFacts:
 
 async def _request(given: ImagineArguments, state: State, generations: Generations) -> ImagineRequest:
     """Make the request of a call. Raises InvalidRequest with the faults of all its arguments together."""
+    from flux_nodes.core.decoding import in_background
     from flux_nodes.core.request import ImagineRequest
 
     values: dict[str, Any] = dict(given.values)
@@ -76,7 +76,7 @@ async def _request(given: ImagineArguments, state: State, generations: Generatio
             faults += error.faults
             del values["image_prompt"]
     try:
-        request = await asyncio.to_thread(ImagineRequest, **values)  # it decodes an image prompt
+        request = await in_background(ImagineRequest, **values)  # it decodes an image prompt
     except InvalidRequest as error:
         faults += error.faults
     if faults:

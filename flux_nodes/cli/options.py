@@ -117,8 +117,11 @@ def flag(name: str) -> str:
 
 
 def _read(file: Path) -> bytes:
+    from ..core.image_prompt import MAX_BYTES  # Pillow is wanted only when an image is given
+
     try:
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)  # one more tells that there is too much; a device has no end
     except OSError as error:
         raise click.BadParameter(f"{file} cannot be read: {error.strerror}.") from error
 

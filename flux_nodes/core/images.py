@@ -1,25 +1,24 @@
 """Image files to arrays and back.
 
 An array is float32, [B, H, W, C], values 0..1, C 3 (RGB) or 4 (RGBA with straight alpha): what ComfyUI calls an IMAGE.
-Everything here computes; call it through `asyncio.to_thread`, or use `decoded`, which does.
+Everything here computes; call it through `decoding.in_background`, or use `decoded`, which does.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
-import struct
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from .errors import InvalidImage, TooManyPixels
+from .decoding import MAX_PIXELS as MAX_PIXELS  # it belongs to what this module says
+from .decoding import in_background, opened
+from .errors import InvalidImage
 from .image_chunks import png_info
+from .media_type import UNKNOWN, sniffed
 from .store import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -29,25 +28,27 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-"""What is read at all: the decoders of other formats stay out of reach of bytes from outside."""
-
-MAX_PIXELS = 64_000_000
-"""More pixels than this are refused before they are decoded (flux-pro-1.1-ultra makes four million)."""
-
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-"""Pillow's own refusals, which come before ours; the warning rises where warnings are errors."""
+LONGEST = 2048
+"""The most pixels a side of an image prompt: what the models look at is smaller still."""
 
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
+_STRIP = 2**22
+"""Pixels that are turned into colours at a time: a whole image would take its memory once more."""
+
+_SHRUNK_FIRST = 2**24
+"""From so many pixels on, an image prompt is first made smaller by a whole number, strip by strip."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """What a file holds: its media type, and the size in pixels that it shows at (EXIF orientation applied)."""
+    """What a file holds: its media type, and the size in pixels that it shows at (EXIF orientation applied).
+
+    The size of one that nothing here can open is not known.
+    """
 
     media_type: str
-    width: int
-    height: int
+    width: int | None = None
+    height: int | None = None
 
     @property
     def extension(self) -> str:
@@ -55,61 +56,14 @@ class ImageFacts:
         return EXTENSIONS.get(self.media_type, ".img")
 
 
-def _open(data: bytes, most_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Open a file and decode every pixel of its first frame, or raise InvalidImage."""
-    with _quiet_about_exif():
-        return _whole(data, most_pixels)
-
-
-def _whole(data: bytes, most_pixels: int) -> Image.Image:
-    try:
-        # Pillow calls a PNG whole as soon as its pixels are; verify reads every checksum up to the end mark.
-        Image.open(io.BytesIO(data), formats=FORMATS).verify()
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > most_pixels:
-            raise TooManyPixels(f"{image.width}×{image.height} pixels are more than the {most_pixels:,} allowed")
-        image.load()
-    except _BOMBS as error:
-        raise TooManyPixels(f"its pixels are more than the {most_pixels:,} allowed") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InvalidImage(_why(error, data)) from error
-    return image
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF orientation says; EXIF that cannot be read says nothing."""
-    try:
-        with _quiet_about_exif():
-            return ImageOps.exif_transpose(image)
-    except (SyntaxError, TypeError, ValueError, KeyError, OSError, struct.error):
-        return image
-
-
-@contextmanager
-def _quiet_about_exif() -> Iterator[None]:
-    """Keep Pillow from warning of EXIF that it cannot read: nobody here can mend it, and the pixels are whole."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Corrupt EXIF", UserWarning)
-        yield
-
-
-def _why(error: BaseException, data: bytes) -> str:
-    if not data:
-        return "it is empty"
-    if isinstance(error, UnidentifiedImageError):
-        return f"it is none of {', '.join(FORMATS)}"
-    return f"it is damaged: {error}"
-
-
 def inspect(data: bytes, *, most_pixels: int = MAX_PIXELS) -> ImageFacts:
     """Read what a file is by decoding all of it.
 
     Raises InvalidImage when it is truncated or no image, and TooManyPixels, which is one, before any is decoded.
     """
-    image = _open(data, most_pixels)
-    media_type = Image.MIME.get(image.format or "", "application/octet-stream")
-    width, height = _upright(image).size
-    return ImageFacts(media_type=media_type, width=width, height=height)
+    with opened(data, most_pixels=most_pixels) as found:
+        width, height = found.image.size
+    return ImageFacts(media_type=sniffed(data) or UNKNOWN, width=width, height=height)
 
 
 def pixel_digest(data: bytes) -> str:
@@ -117,26 +71,47 @@ def pixel_digest(data: bytes) -> str:
 
     Raises InvalidImage.
     """
-    image = _upright(_open(data))
-    if image.mode in _SIXTEEN_BITS:
-        image = picture(_pixels(image))
-    return digest(image)
+    with opened(data) as found:
+        return digest(found.image)
 
 
 def digest(image: Image.Image) -> str:
     """Return the digest of an image's pixels, of 8 bits each."""
-    flat = image.convert("RGBA" if _has_alpha(image) else "RGB")
-    return hashlib.sha256(f"{flat.mode} {flat.size}".encode() + flat.tobytes()).hexdigest()
+    mode = "RGB" if image.mode in _SIXTEEN_BITS or not _has_alpha(image) else "RGBA"
+    pixels = hashlib.sha256(f"{mode} {image.size}".encode())
+    for _, strip in _strips(image):
+        pixels.update(flat(strip).tobytes())
+    return pixels.hexdigest()
 
 
-def decode(data: bytes) -> Array:
+def flat(image: Image.Image) -> Image.Image:
+    """Return an image as RGB, or as RGBA where it has any transparency."""
+    if image.mode in _SIXTEEN_BITS:
+        return picture(_pixels(image))
+    return image.convert("RGBA" if _has_alpha(image) else "RGB")
+
+
+def _strips(image: Image.Image, *, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """Yield an image in strips of its whole width, each with the row that it begins at, a multiple of a number."""
+    rows = max(1, _STRIP // image.width // multiple) * multiple
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def decode(data: bytes, *, most_pixels: int = MAX_PIXELS) -> Array:
     """Turn a file into an array [1, H, W, C]. Raises InvalidImage."""
-    return _pixels(_upright(_open(data)))[None]
+    with opened(data, most_pixels=most_pixels) as found:
+        image = found.image
+        channels = 4 if _has_alpha(image) and image.mode not in _SIXTEEN_BITS else 3
+        array = np.empty((1, image.height, image.width, channels), np.float32)
+        for top, strip in _strips(image):
+            array[0, top : top + strip.height] = _pixels(strip)
+    return array
 
 
 async def decoded(data: bytes) -> Array:
     """Do what `decode` does, off the event loop."""
-    return await asyncio.to_thread(decode, data)
+    return await in_background(decode, data)
 
 
 def _pixels(image: Image.Image) -> Array:
@@ -144,8 +119,7 @@ def _pixels(image: Image.Image) -> Array:
         # Pillow would clip 16-bit grey at 255 instead of scaling it.
         grey = np.asarray(image, dtype=np.float32) * np.float32(1 / 65535)
         return np.repeat(grey.clip(0, 1)[:, :, None], 3, axis=2)
-    flat = image.convert("RGBA" if _has_alpha(image) else "RGB")
-    scaled: Array = np.asarray(flat, dtype=np.uint8) * np.float32(1 / 255)
+    scaled: Array = np.asarray(flat(image), dtype=np.uint8) * np.float32(1 / 255)
     return scaled
 
 
@@ -181,14 +155,39 @@ def png(image: Image.Image, *, text: Mapping[str, str] | None = None) -> bytes:
     return target.getvalue()
 
 
-def image_prompt(array: Array, *, longest: int = 2048) -> bytes:
+def image_prompt(array: Array, *, longest: int = LONGEST) -> bytes:
     """Write one array [H, W, C] as the PNG file of an image prompt, scaled down to at most `longest` pixels a side."""
-    image = picture(array)
-    if max(image.size) > longest:
-        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return quick_png(shrunk(picture(array), longest))
+
+
+def quick_png(image: Image.Image) -> bytes:
+    """Write an image as a PNG file, in little time rather than in few bytes."""
     target = io.BytesIO()
     image.save(target, "PNG", compress_level=1)
     return target.getvalue()
+
+
+def shrunk(image: Image.Image, longest: int) -> Image.Image:
+    """Scale an image of 8 bits down to at most `longest` pixels a side; a smaller one is left as it is."""
+    if max(image.size) > longest:
+        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return image
+
+
+def prompt_pixels(image: Image.Image) -> Image.Image:
+    """Return an image as an image prompt shows it: in colours, at most LONGEST pixels a side."""
+    factor = max(image.size) // LONGEST if image.width * image.height > _SHRUNK_FIRST else 1
+    return shrunk(_reduced(image, factor) if factor > 1 else flat(image), LONGEST)
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    size = (-(-image.width // factor), -(-image.height // factor))
+    small: Image.Image | None = None
+    for top, strip in _strips(image, multiple=factor):
+        part = flat(strip).reduce(factor)
+        small = small or Image.new(part.mode, size)
+        small.paste(part, (0, top // factor))
+    return small or image
 
 
 def preview(data: bytes, *, longest: int = 1024, most: int = 500_000, xmp: str = "") -> bytes:
@@ -196,18 +195,19 @@ def preview(data: bytes, *, longest: int = 1024, most: int = 500_000, xmp: str =
 
     Raises InvalidImage.
     """
-    image = _upright(_open(data))
-    flat = Image.new("RGB", image.size, "white")
+    with opened(data) as found:
+        image = prompt_pixels(found.image)
+    flat_image = Image.new("RGB", image.size, "white")
     rgba = image.convert("RGBA")
-    flat.paste(rgba, mask=rgba.getchannel("A"))
-    flat.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    flat_image.paste(rgba, mask=rgba.getchannel("A"))
+    flat_image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     for quality in (88, 75, 60, 45, 30):
-        small = _jpeg(flat, quality, xmp)
+        small = _jpeg(flat_image, quality, xmp)
         if len(small) <= most:
             return small
-    while len(small) > most and min(flat.size) > 1:
-        flat = flat.reduce(2)
-        small = _jpeg(flat, 30, xmp)
+    while len(small) > most and min(flat_image.size) > 1:
+        flat_image = flat_image.reduce(2)
+        small = _jpeg(flat_image, 30, xmp)
     return small
 
 

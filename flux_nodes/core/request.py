@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .catalog import MODEL_NAMES, PARAMETERS, Parameter, Value, allowed, models_in_words, parameter
@@ -20,6 +20,8 @@ from .errors import Fault, InvalidImage, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from .image_prompt import ImagePrompt
 
 _SHOWN = 40
 """How much of a wrong value an error repeats: enough to recognise it, never a whole image."""
@@ -29,20 +31,25 @@ _SHOWN = 40
 class ImagineRequest:
     """What to generate. Give the page's fields by name; those that are None are left to the service.
 
-    `image_prompt` takes an image file as bytes or in base64 (a `data:` prefix is dropped). Raises InvalidRequest with
-    every fault at once. Source: flux-imagine page, table Body.
+    `image_prompt` takes an image file as bytes or in base64 (a `data:` prefix is dropped), or one that was prepared;
+    it is sent as `image_prompt.prepared` makes it, and `image_digest` is the SHA-256 of that file. Raises
+    InvalidRequest with every fault at once. Source: flux-imagine page, table Body.
     """
 
     values: Mapping[str, Value] = field(repr=False)
     image_digest: str | None
+    _image: ImagePrompt | None = field(repr=False, compare=False)
 
-    def __init__(self, **values: Value | bytes | None) -> None:
+    def __init__(self, **values: Value | bytes | ImagePrompt | None) -> None:
         given = {name: value for name, value in values.items() if value is not None}
         checked, faults = _check(given)
         if faults:
             raise InvalidRequest(faults)
-        object.__setattr__(self, "values", MappingProxyType(checked))
-        object.__setattr__(self, "image_digest", _digest(checked.get("image_prompt")))
+        image: Any = checked.get("image_prompt")
+        sent = {} if image is None else {"image_prompt": image.base64}
+        object.__setattr__(self, "values", MappingProxyType({**checked, **sent}))
+        object.__setattr__(self, "image_digest", None if image is None else image.sha256)
+        object.__setattr__(self, "_image", image)
 
     @property
     def model(self) -> str:
@@ -63,12 +70,15 @@ class ImagineRequest:
     @property
     def image_prompt(self) -> bytes | None:
         """The file of the image prompt, if there is one."""
-        encoded = self.values.get("image_prompt")
-        return base64.b64decode(encoded) if isinstance(encoded, str) else None
+        return None if self._image is None else self._image.data
+
+    def _with(self, **values: Value) -> ImagineRequest:
+        """Return the same request with other values, its image prompt as it was made."""
+        return ImagineRequest(**{**self.values, "image_prompt": self._image, **values})
 
     def delivered(self, *, webhook_url: str, webhook_secret: str) -> ImagineRequest:
         """Return the same request with another delivery."""
-        return ImagineRequest(**{**self.values, "webhook_url": webhook_url, "webhook_secret": webhook_secret})
+        return self._with(webhook_url=webhook_url, webhook_secret=webhook_secret)
 
     def seeded(self) -> ImagineRequest:
         """Return the same request with a seed, at random where none was chosen, so that its image can be made again."""
@@ -76,7 +86,7 @@ class ImagineRequest:
             return self
         guide = parameter("seed").guide
         low, high = int(guide.minimum or 0), int(guide.maximum or 0)
-        return ImagineRequest(**{**self.values, "seed": low + secrets.randbelow(high - low + 1)})
+        return self._with(seed=low + secrets.randbelow(high - low + 1))
 
     def wire(self) -> dict[str, Value]:
         """Return the JSON body of `POST /flux-imagine`, in the page's order of fields."""
@@ -94,27 +104,29 @@ class ImagineRequest:
         return kept
 
     @cached_property
-    def fingerprints(self) -> tuple[str, str]:
+    def fingerprints(self) -> tuple[str, ...]:
         """Digests that two requests share when they ask for the same picture, however delivered: as meant, as written.
 
         As it is meant, what is left out is its default, and an image prompt is its pixels: a form that always fills
         every field, and writes its image anew, asks for the same picture as a few words at the terminal. As it is
-        written is how versions before 0.3 kept it. It decodes an image prompt. Neither changes when the catalog gets
-        another parameter: a picture that is kept must be found again.
+        written is how versions before 0.3 kept it. Neither changes when the catalog gets another parameter: a picture
+        that is kept must be found again. Then, where the image prompt was made from another file, both as they were
+        up to 0.3.0, which sent that file.
         """
         written = {name: value for name, value in self.record().items() if _GROUP[name] == "picture"}
-        return _sealed(self._meant(written)), _sealed(written)
+        if self._image is None:
+            return _sealed(self._meant(written, None)), _sealed(written)
+        before = () if self._image.before is None else (self._image.before,)
+        sent = ((self._image.sha256, self._image.pixels), *before)
+        forms = [({**written, "image_prompt": f"sha256:{file}"}, pixels) for file, pixels in sent]
+        return tuple(seal for form, pixels in forms for seal in (_sealed(self._meant(form, pixels)), _sealed(form)))
 
-    def _meant(self, written: Mapping[str, Value]) -> dict[str, Value]:
+    def _meant(self, written: Mapping[str, Value], pixels: str | None) -> dict[str, Value]:
         usual = {item.name: _usual(item) for item in PARAMETERS if item.taken_by(self.model)}
         filled = {name: value for name, value in usual.items() if value is not None and name in _FILLED_IN}
         meant = {**filled, **{name: value for name, value in written.items() if _counts(name, value, usual)}}
         numbers = {name: float(value) for name, value in meant.items() if _BY_NAME[name].kind == "number"}
-        if (image := self.image_prompt) is None:
-            return {**meant, **numbers}
-        from .images import pixel_digest
-
-        return {**meant, **numbers, "image_prompt": pixel_digest(image)}
+        return {**meant, **numbers, **({} if pixels is None else {"image_prompt": pixels})}
 
 
 _FILLED_IN = frozenset(
@@ -155,9 +167,9 @@ _GROUP = {item.name: item.group for item in PARAMETERS}
 _BY_NAME = {item.name: item for item in PARAMETERS}
 
 
-def _check(given: Mapping[str, Value | bytes]) -> tuple[dict[str, Value], list[Fault]]:
+def _check(given: Mapping[str, object]) -> tuple[dict[str, Any], list[Fault]]:
     faults = list(_unknown(given))
-    checked: dict[str, Value] = {}
+    checked: dict[str, Any] = {}
     for item in PARAMETERS:
         if item.name not in given:
             if item.required:
@@ -275,16 +287,16 @@ def _url(item: Parameter, value: object) -> str:
     return text
 
 
-def _image(item: Parameter, value: object) -> str:
-    from .images import inspect  # Pillow and numpy are wanted only when an image is given
+def _image(item: Parameter, value: object) -> ImagePrompt:
+    from .image_prompt import ImagePrompt, prepared  # Pillow and numpy are wanted only when an image is given
 
     del item
-    data = value if isinstance(value, bytes) else _from_base64(value)
+    if isinstance(value, ImagePrompt):
+        return value
     try:
-        inspect(data)
+        return prepared(value if isinstance(value, bytes) else _from_base64(value))
     except InvalidImage as error:
         raise _WrongValueError(f"is no usable image ({error})") from error
-    return base64.b64encode(data).decode("ascii")
 
 
 def _from_base64(value: object) -> bytes:
@@ -297,11 +309,7 @@ def _from_base64(value: object) -> bytes:
         raise _WrongValueError("is not base64") from error
 
 
-def _digest(image: Value | None) -> str | None:
-    return hashlib.sha256(base64.b64decode(image)).hexdigest() if isinstance(image, str) else None
-
-
-_CHECKS: dict[str, Callable[[Parameter, object], Value]] = {
+_CHECKS: dict[str, Callable[[Parameter, object], Value | ImagePrompt]] = {
     "text": _text,
     "integer": _integer,
     "number": _number,

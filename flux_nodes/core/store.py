@@ -22,8 +22,25 @@ EXTENSIONS = {
     "image/gif": ".gif",
     "image/bmp": ".bmp",
     "image/tiff": ".tiff",
+    "image/avif": ".avif",
+    "image/heic": ".heic",
+    "image/heic-sequence": ".heics",
+    "image/heif": ".heif",
+    "image/heif-sequence": ".heifs",
+    "image/jxl": ".jxl",
+    "image/jp2": ".jp2",
+    "image/jxr": ".jxr",
+    "image/svg+xml": ".svg",
+    "image/vnd.adobe.photoshop": ".psd",
+    "image/vnd.microsoft.icon": ".ico",
+    "image/x-exr": ".exr",
+    "image/x-qoi": ".qoi",
 }
-"""The ending of a file's name, by its media type."""
+"""The ending of a file's name, by its media type; any other has ".img".
+
+Files are found by it: a line may be added for a type that no version has stored yet, and none may change. Up to 0.3.0
+multi-picture JPEGs were "image/mpo", and have ".img".
+"""
 
 GRAPH = ".json"
 """The ending of a file that holds the graph which asked for a generation."""

@@ -8,12 +8,11 @@ Everything here computes; call it through `asyncio.to_thread`.
 from __future__ import annotations
 
 import io
-import struct
-import warnings
 from typing import TYPE_CHECKING
 
+from ..core.bare_image import bare, is_plain_png, png_fault
 from ..core.content_credentials import PNG_CHUNK as MANIFEST
-from ..core.errors import InvalidImage, TooManyPixels
+from ..core.errors import InvalidImage
 from ..core.image_chunks import png_info
 
 if TYPE_CHECKING:
@@ -40,7 +39,13 @@ def carrying(data: bytes, texts: Mapping[str, str]) -> bytes:
 
     Raises InvalidImage when it is damaged or no image.
     """
-    return _inserted(data, texts) if data.startswith(_SIGNATURE) else _rewritten(data, texts)
+    if not data.startswith(_SIGNATURE):
+        return _rewritten(data, texts)
+    fault = png_fault(data)
+    if fault is not None:
+        raise InvalidImage(f"it is damaged: {fault}")
+    # A copy that other programs refuse, for what is beside its pixels, would be of no use.
+    return _inserted(data if is_plain_png(data) else bare(data) or data, texts)
 
 
 def _inserted(data: bytes, texts: Mapping[str, str]) -> bytes:
@@ -81,41 +86,15 @@ def _write(target: io.BytesIO, texts: Mapping[str, str]) -> None:
 
 
 def _rewritten(data: bytes, texts: Mapping[str, str]) -> bytes:
+    from ..core.decoding import opened
+
     target = io.BytesIO()
-    picture = _upright(_opened(data))
-    kept = picture if picture.mode in _AS_THEY_ARE else _flat(picture)
-    # Level 4 is near the smallest file at a third of the default's time, as for every PNG that is written here.
-    kept.save(target, "PNG", pnginfo=png_info(texts), compress_level=4)
+    with opened(data) as found:
+        picture = found.image
+        kept = picture if picture.mode in _AS_THEY_ARE else _flat(picture)
+        # Level 4 is near the smallest file at a third of the default's time, as for every PNG that is written here.
+        kept.save(target, "PNG", pnginfo=png_info(texts), compress_level=4)
     return target.getvalue()
-
-
-def _opened(data: bytes) -> Picture:
-    from PIL import Image
-
-    from ..core.images import FORMATS, MAX_PIXELS
-
-    try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise TooManyPixels(f"{picture.width}×{picture.height} pixels are more than the {MAX_PIXELS:,} allowed")
-        picture.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels(f"its pixels are more than the {MAX_PIXELS:,} allowed") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InvalidImage(f"it is damaged: {error}") from error
-    return picture
-
-
-def _upright(picture: Picture) -> Picture:
-    """Turn a picture as its EXIF says, for a PNG made here says nothing; EXIF that cannot be read turns nothing."""
-    from PIL import ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Corrupt EXIF", UserWarning)
-            return ImageOps.exif_transpose(picture)
-    except (SyntaxError, TypeError, ValueError, KeyError, OSError, struct.error):
-        return picture
 
 
 def _flat(picture: Picture) -> Picture:

@@ -43,7 +43,9 @@ def load_image(folders: Folders) -> Node:
 
     async def run(context: Context, *, image: str) -> AsyncGenerator[Step, None]:
         del context
-        yield Result(await asyncio.to_thread(_loaded, folders, image))
+        from ..core.decoding import in_background  # Pillow waits until a graph runs
+
+        yield Result(await in_background(_loaded, folders, image))
 
     def check(inputs: Mapping[str, Any]) -> Sequence[Fault]:
         try:
@@ -70,11 +72,12 @@ def load_image(folders: Folders) -> Node:
 def _loaded(folders: Folders, name: str) -> tuple[Array, Mask]:
     import numpy as np
 
+    from ..core.image_prompt import MAX_PIXELS
     from ..core.images import decode
 
     data = load(folders, name)
     try:
-        pixels = decode(data)
+        pixels = decode(data, most_pixels=MAX_PIXELS)
     except InvalidImage as error:
         raise InvalidImage(f"The image {name!r} cannot be used: {error}.") from error
     mask = 1 - pixels[..., 3] if pixels.shape[3] == 4 else np.zeros(_UNMASKED, np.float32)

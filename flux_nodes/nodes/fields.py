@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..core.errors import Fault
+    from ..core.image_prompt import ImagePrompt
     from ..core.request import ImagineRequest
 
 _TYPES: dict[str, Type] = {
@@ -153,8 +154,8 @@ def _bound(stated: float | None, usual: float | None, unset: Any, widest: Any) -
     return bound if bound is None or unset is None else float(widest(bound, unset))
 
 
-def request(values: Mapping[str, Any], *, image_prompt: bytes | None = None) -> ImagineRequest:
-    """Make the request that these inputs mean; an image prompt, as a file, makes this slow. Raises InvalidRequest.
+def request(values: Mapping[str, Any], *, image_prompt: ImagePrompt | None = None) -> ImagineRequest:
+    """Make the request that these inputs mean. Raises InvalidRequest.
 
     A widget always holds a value. One that the chosen model does not take is left out, and so is one that says "the
     model's own".

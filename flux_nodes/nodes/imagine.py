@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,9 @@ _TASK = Output(name="task", type="FLUX_TASK", label="Task", tooltip="What was su
 async def _started(
     context: Context, values: Mapping[str, Any], image_prompt: Array | None, *, fresh: bool, count: int
 ) -> Together:
-    asked = await asyncio.to_thread(parts, values, image_prompt=image_prompt, count=count)
+    from ..core.decoding import in_background  # Pillow waits until a graph runs
+
+    asked = await in_background(parts, values, image_prompt=image_prompt, count=count)
     together = Together(context)
     await together.start(asked, fresh=fresh)
     return together

@@ -28,13 +28,13 @@ def parts(values: Mapping[str, Any], *, image_prompt: Array | None, count: int) 
 
     `image_prompt` is a batch, [B, H, W, C]. Raises InvalidRequest, also where they are too many.
     """
-    from ..core.images import image_prompt as encoded
+    from ..core.image_prompt import from_array
 
     images = (None,) if image_prompt is None else tuple(image_prompt)
     _require_few(images, count)
     made = []
     for number, image in enumerate(images, 1):
-        file = None if image is None else encoded(image)
+        file = None if image is None else from_array(image)
         for at, seed in enumerate(_seeds(values.get("seed"), count), 1):
             name = f"number {at}" if seed is None else f"seed {seed}"
             request = fields.request({**values, "seed": seed}, image_prompt=file)
