@@ -147,21 +147,32 @@ def opened(data: bytes, *, most_pixels: int = MAX_PIXELS) -> Iterator[Opened]:
             yield Opened(image, as_it_is and not turned)
 
 
+def exif_texts(data: bytes) -> list[str]:
+    """Return the texts of a file's EXIF, and decode none of its pixels; of one that cannot be read, none."""
+    with _QUIET, suppress(InvalidImage, *_UNREADABLE):
+        return [value for value in _opened_lazily(data).getexif().values() if isinstance(value, str)]
+    return []
+
+
 def _size(data: bytes) -> tuple[int, int]:
     """Return the width and height of a file, by its header. Raises InvalidImage."""
     fault = png_fault(data) if data.startswith(PNG) else None
     if fault is not None:
         raise InvalidImage(f"it is damaged: {fault}")
+    return _opened_lazily(data).size
+
+
+def _opened_lazily(data: bytes) -> Image.Image:
+    """Read the header of a file, or of its pixels without what is beside them. Raises InvalidImage."""
     try:
-        image = _header(data)
+        return _header(data)
     except TooManyPixels:
         raise
     except InvalidImage:
         stripped = bare(data)
         if stripped is None:
             raise
-        image = _header(stripped)
-    return image.size
+        return _header(stripped)
 
 
 def _decoded(data: bytes) -> tuple[Image.Image, bool]:

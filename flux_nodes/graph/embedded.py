@@ -6,8 +6,6 @@ JPEG: EXIF texts "prompt:{…}" and "workflow:{…}" (comfy_extras/nodes_images.
 
 from __future__ import annotations
 
-import struct
-import warnings
 import zlib
 from typing import TYPE_CHECKING
 
@@ -19,9 +17,6 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS = frozenset({b"tEXt", b"comf", b"zTXt", b"iTXt"})
 _MOST_TEXT = 32 * 2**20
 """A compressed text may unpack to this much."""
-
-_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, struct.error)
-"""What Pillow raises for EXIF, or the image around it, that it cannot read."""
 
 
 def is_image(data: bytes) -> bool:
@@ -87,21 +82,11 @@ def _decoded(text: bytes) -> str:
 
 
 def _exif_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    import io
+    from ..core.decoding import exif_texts  # Pillow loads with the first image that is no PNG
 
-    from PIL import Image  # only an image that is no PNG needs it
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of EXIF that is partly damaged: what can be read of it is taken
-            with Image.open(io.BytesIO(data), formats=("WEBP", "JPEG")) as image:
-                tags = dict(image.getexif())
-    except (*_UNREADABLE, Image.DecompressionBombError):
-        return
-    for value in tags.values():
-        if isinstance(value, str):
-            name, _, text = value.partition(":")
-            yield name.strip().lower(), _as_utf_8(text)
+    for value in exif_texts(data):
+        name, _, text = value.partition(":")
+        yield name.strip().lower(), _as_utf_8(text)
 
 
 def _as_utf_8(text: str) -> str:
