@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..core.errors import FluxNodesError
 from . import routes_generations, routes_settings
 from .routes_catalog import catalog
-from .routes_exchange import MOST_BYTES, Answer, Asked, Refused, complaint, refuse_strangers
+from .routes_exchange import MOST_BYTES, Answer, Asked, Refused, complaint, is_loopback, refuse_strangers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,11 +80,19 @@ def _handler(route: Route) -> Callable[[Any], Awaitable[Any]]:
 
 async def _asked(request: Any) -> Asked:
     return Asked(
+        loopback_only=listens_on_loopback_only(),
         headers={name.lower(): value for name, value in request.headers.items()},
         parts=dict(request.match_info),
         query=dict(request.query),
         body=await _body(request),
     )
+
+
+def listens_on_loopback_only() -> bool:
+    """Tell whether every address of ComfyUI's --listen is a loopback one; an empty one means all interfaces."""
+    from comfy.cli_args import args
+
+    return all(is_loopback(address.strip()) for address in args.listen.split(","))
 
 
 async def _body(request: Any) -> bytes:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..core.errors import FluxNodesError, NothingSent, OtherService, StorageError, UnknownGeneration
+from ..core.errors import (
+    FluxNodesError,
+    InvalidSettings,
+    NothingSent,
+    OtherService,
+    StorageError,
+    UnknownGeneration,
+)
+from ..core.settings import ENVIRONMENT, Settings
 from .guidance import Run, guided
 
 if TYPE_CHECKING:
@@ -23,9 +33,13 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One request: names of `headers` in lower case, `parts` of the path by name, at most MOST_BYTES + 1 of `body`."""
+    """One request: names of `headers` in lower case, `parts` of the path by name, at most MOST_BYTES + 1 of `body`.
+
+    `loopback_only` tells that the server listens on loopback addresses and nowhere else.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict)
+    loopback_only: bool = False
     parts: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)  # it may hold a key
@@ -80,14 +94,61 @@ def _status(error: Exception) -> HTTPStatus:
 def refuse_strangers(asked: Asked) -> None:
     """Let in what another site's page has not sent: it must neither store a key nor read what was generated.
 
+    Where ComfyUI listens on loopback only, only loopback names are let in, and those that the settings allow.
+
     ComfyUI itself compares `Origin` and `Host` on a loopback address only, and not at all with --enable-cors-header.
     Raises Refused.
     """
+    _refuse_rebinding(asked)
     site = asked.headers.get("sec-fetch-site")
     # Where the browser says it, it knows best: behind a proxy the two addresses may differ on a page of ComfyUI's own.
     stranger = _is_foreign(asked) if site is None else site not in {"same-origin", "none"}
     if stranger:
         raise Refused(HTTPStatus.FORBIDDEN, "Only ComfyUI's own page may ask this; the request came from another site.")
+
+
+def _refuse_rebinding(asked: Asked) -> None:
+    """Refuse a name that is not this machine's where only this machine is listened to.
+
+    A site can let its own name lead to 127.0.0.1 (DNS rebinding). For the browser its page is then ComfyUI's, and only
+    the name in `Host` tells them apart. Browsers always send one. Raises Refused.
+    """
+    host = asked.headers.get("host")
+    if not asked.loopback_only or host is None:
+        return
+    name = _host_name(host)
+    if name is None or not (is_loopback(name) or name in _allowed_hosts()):
+        raise Refused(
+            HTTPStatus.FORBIDDEN,
+            "ComfyUI listens on this machine only, and the request names another host: open ComfyUI as localhost or "
+            f"127.0.0.1. If a proxy of yours leads there, name its host in {ENVIRONMENT['allowed_hosts']}.",
+        )
+
+
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:/?#@\\\[\]]+))(?::[0-9]*)?", re.ASCII)
+
+
+def _host_name(host: str) -> str | None:
+    """Return the name or address of a `Host` header, in lower case, without port and without a dot at its end."""
+    match = _HOST.fullmatch(host.strip().lower())
+    return None if match is None else match[1] or match[2].removesuffix(".")
+
+
+def is_loopback(name: str) -> bool:
+    """Tell whether a name or an address means this machine and can mean no other (RFC 6761, section 6.3)."""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _allowed_hosts() -> frozenset[str]:
+    try:
+        return Settings.load().allowed_hosts
+    except InvalidSettings:
+        return frozenset()
 
 
 def _is_foreign(asked: Asked) -> bool:

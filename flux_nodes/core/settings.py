@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from .client import BASE_URL
 from .errors import InvalidSettings
@@ -29,6 +38,7 @@ ENVIRONMENT = {
     "budget": "FLUX_NODES_BUDGET",
     "max_image_mib": "FLUX_NODES_MAX_IMAGE_MIB",
     "max_image_megapixels": "FLUX_NODES_MAX_IMAGE_MEGAPIXELS",
+    "allowed_hosts": "FLUX_NODES_ALLOWED_HOSTS",
 }
 """Which variable of the environment sets which field."""
 
@@ -74,6 +84,14 @@ def _header_text(value: SecretStr) -> SecretStr:
     return value
 
 
+def _host_names(value: object) -> object:
+    """Split a text of host names with commas or spaces between."""
+    names = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(names, list | frozenset) or not all(isinstance(name, str) for name in names):
+        raise ValueError("is no list of host names")
+    return frozenset(name.lower().removesuffix(".") for name in names)
+
+
 class Settings(BaseModel):
     """Everything that can be set.
 
@@ -82,7 +100,8 @@ class Settings(BaseModel):
     `webhook_url` is where the service can reach a WebhookReceiver. `timeout` is how long a door waits for
     generations, in seconds; `budget` the most credits that all doors together spend on a day (UTC);
     `max_image_mib` and `max_image_megapixels` (millions of pixels, at most the 64 that are ever decoded) the
-    largest image downloaded.
+    largest image downloaded. `allowed_hosts` are the names under which a proxy shows a ComfyUI that listens on this
+    machine only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -99,6 +118,7 @@ class Settings(BaseModel):
     max_image_mib: int = Field(default=64, ge=1, le=4096)
     max_image_megapixels: int = Field(default=64, ge=1, le=64)
     first_poll: float = Field(default=0.5, gt=0, le=60)
+    allowed_hosts: Annotated[frozenset[str], BeforeValidator(_host_names)] = frozenset()
 
     @model_validator(mode="after")
     def _webhook_is_whole(self) -> Settings:

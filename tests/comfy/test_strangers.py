@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flux_nodes.comfy.routes import ROUTES, answered
+from flux_nodes.comfy.routes import ROUTES, answered, listens_on_loopback_only
 from flux_nodes.comfy.routes_exchange import MOST_BYTES, Asked
 from flux_nodes.comfy.routes_settings import MOST_KEY_BYTES
 from flux_nodes.core.settings import Settings
@@ -50,6 +52,108 @@ async def test_a_page_of_another_site_is_answered_nothing(route: Route, headers:
 @pytest.mark.parametrize("headers", FRIENDS.values(), ids=FRIENDS)
 async def test_comfyuis_own_page_and_programs_are_answered(headers: dict[str, str]) -> None:
     assert (await ask("GET", "/flux-nodes/catalog", headers={"host": HOST, **headers})).status == 200
+
+
+REBOUND = {
+    "another site's name": "evil.example:8188",
+    "without a port": "evil.example",
+    "in capitals, with a dot at its end": "EVIL.example.:8188",
+    "that begins like this machine": "127.0.0.1.evil.example:8188",
+    "that begins like localhost": "localhost.evil.example",
+    "that ends like localhost": "evil-localhost:8188",
+    "with a user before it": "localhost@evil.example:8188",
+    "with this machine behind it": "evil.example@localhost",
+    "with a path": "evil.example/@localhost",
+    "two names": "localhost:8188,evil.example",
+    "an address in the network": "192.168.1.5:8188",
+    "all addresses": "0.0.0.0:8188",
+    "an IPv6 address of elsewhere": "[2001:db8::1]:8188",
+    "a mapped address of elsewhere": "[::ffff:8.8.8.8]:8188",
+    "an empty one": "",
+    "no name at all": ":8188",
+    "half an address": "[::1",
+    "not in ASCII": "lοcalhost:8188",
+}
+THIS_MACHINE = (
+    "localhost",
+    "LOCALHOST:8188",
+    "localhost.:8188",
+    "comfy.localhost:1234",
+    "127.0.0.1:8188",
+    "127.8.9.10",
+    "[::1]:8188",
+    "[::1]",
+    "[::ffff:127.0.0.1]:80",
+)
+AS_OWN_PAGE = {"content-type": "application/json", "sec-fetch-site": "same-origin"}
+
+
+@pytest.mark.parametrize("host", REBOUND.values(), ids=REBOUND)
+async def test_a_name_that_was_rebound_to_this_machine_is_answered_nothing(host: str) -> None:
+    Settings.load().store_key("kept")
+    headers = {**AS_OWN_PAGE, "host": host, "origin": f"http://{host}"}
+    for route in ROUTES:
+        answer = await answered(route, Asked(headers=headers, body=b'{"key": "stolen"}', loopback_only=True))
+        assert answer.status == 403
+        assert "FLUX_NODES_ALLOWED_HOSTS" in json.loads(answer.body)["error"]
+    key = Settings.load().api_key
+    assert key is not None
+    assert key.get_secret_value() == "kept"
+
+
+async def catalog_status(host: str | None, *, loopback_only: bool = True) -> int:
+    headers = AS_OWN_PAGE if host is None else {**AS_OWN_PAGE, "host": host}
+    (route,) = [route for route in ROUTES if route.path == "/flux-nodes/catalog"]
+    return (await answered(route, Asked(headers=headers, loopback_only=loopback_only))).status
+
+
+@pytest.mark.parametrize("host", THIS_MACHINE)
+async def test_every_name_of_this_machine_is_answered(host: str) -> None:
+    assert await catalog_status(host) == 200
+
+
+async def test_a_program_that_names_no_host_is_answered() -> None:
+    assert await catalog_status(None) == 200
+
+
+async def test_any_name_is_answered_where_comfyui_listens_to_others_too() -> None:
+    assert await catalog_status("comfy.example.org:8188", loopback_only=False) == 200
+
+
+async def test_the_name_of_a_proxy_is_answered_once_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLUX_NODES_ALLOWED_HOSTS", "comfy.example.org, Other.example.")
+    assert [await catalog_status(f"{name}:443") for name in ("comfy.example.org", "other.EXAMPLE")] == [200, 200]
+    assert await catalog_status("evil.example") == 403
+    assert await catalog_status("comfy.example.org.evil.example") == 403
+
+
+async def test_nobody_is_allowed_by_settings_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLUX_NODES_TIMEOUT", "soon")
+    monkeypatch.setenv("FLUX_NODES_ALLOWED_HOSTS", "comfy.example.org")
+    assert await catalog_status("comfy.example.org") == 403
+
+
+@pytest.mark.parametrize(
+    ("listen", "is_alone"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1,::1", True),
+        ("127.2.2.2, localhost", True),
+        ("0.0.0.0,::", False),
+        ("127.0.0.1,192.168.1.5", False),
+        ("::", False),
+        ("", False),
+        ("comfy.example.org", False),
+    ],
+)
+def test_where_comfyui_listens_tells_whether_this_machine_is_alone(
+    listen: str, is_alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ModuleType("comfy.cli_args")
+    monkeypatch.setattr(arguments, "args", SimpleNamespace(listen=listen), raising=False)
+    monkeypatch.setitem(sys.modules, "comfy", ModuleType("comfy"))
+    monkeypatch.setitem(sys.modules, "comfy.cli_args", arguments)
+    assert listens_on_loopback_only() is is_alone
 
 
 async def test_a_default_port_is_the_same_whether_it_is_named_or_not() -> None:

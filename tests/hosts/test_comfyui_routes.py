@@ -218,6 +218,21 @@ def test_a_page_of_another_site_can_neither_read_nor_set_anything(
     assert (state["key"], state["sandbox"]) == ("missing", False)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "generations"), ("GET", "state"), ("POST", "key"), ("DELETE", "key"), ("POST", "sandbox")],
+)
+def test_a_site_that_lets_its_name_lead_here_can_neither_read_nor_set_anything(
+    host: Comfyui, method: str, path: str
+) -> None:
+    name = f"evil.example:{host.port}"
+    own = {**JSON, "Host": name, "Origin": f"http://{name}", "Sec-Fetch-Site": "same-origin"}
+    reply = send(host, method, path, {"key": KEY, "on": True}, headers=own)
+    assert reply.status == 403
+    state = send(host, "GET", "state", headers={"Host": f"localhost.:{host.port}"}).document
+    assert (state["key"], state["sandbox"]) == ("missing", False)
+
+
 def test_comfyuis_own_page_is_answered_and_nobody_may_embed_or_keep_what_it_gets(host: Comfyui) -> None:
     own = {"Origin": host.url, "Sec-Fetch-Site": "same-origin"}
     reply = send(host, "GET", "generations", headers=own)
