@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .read import read_workflow
     from .registry import Registry
     from .running import run
+    from .seed_control import MovingSeed, moving_seeds, with_seeds
+    from .seed_history import SeedHistory, TakenSeed
     from .setting import Setting
     from .stock import stock_nodes
     from .workflow import Workflow, WorkflowNode
@@ -30,23 +32,28 @@ __all__ = [
     "Finished",
     "Folders",
     "Link",
+    "MovingSeed",
     "NodeFailed",
     "Progress",
     "Registry",
     "Saved",
     "SavedFile",
+    "SeedHistory",
     "Setting",
     "Started",
+    "TakenSeed",
     "Workflow",
     "WorkflowNode",
     "check",
     "cost",
     "file_name",
+    "moving_seeds",
     "picture",
     "read_workflow",
     "require",
     "run",
     "stock_nodes",
+    "with_seeds",
 ]
 
 _HOMES = {
@@ -57,23 +64,28 @@ _HOMES = {
     "Finished": "events",
     "Folders": "places",
     "Link": "link",
+    "MovingSeed": "seed_control",
     "NodeFailed": "events",
     "Progress": "events",
     "Registry": "registry",
     "Saved": "events",
     "SavedFile": "events",
+    "SeedHistory": "seed_history",
     "Setting": "setting",
     "Started": "events",
+    "TakenSeed": "seed_history",
     "Workflow": "workflow",
     "WorkflowNode": "workflow",
     "check": "checking",
     "cost": "costing",
     "file_name": "provenance",
+    "moving_seeds": "seed_control",
     "picture": "provenance",
     "read_workflow": "read",
     "require": "checking",
     "run": "running",
     "stock_nodes": "stock",
+    "with_seeds": "seed_control",
 }
 
 

@@ -10,20 +10,22 @@ Source: ComfyUI frontend, `executionUtil.ts` (graphToPrompt).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .drawing import read_drawing
 from .flatten import flatten
 from .follow import follow
 from .link import Link
-from .widgets import Held, held
+from .seed_control import MOVING
+from .widgets import CONTROL, Held, has_control, held
 from .workflow import Workflow, WorkflowNode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .flatten import Flat, Spot
-    from .link import Home, Json
+    from .link import Json
     from .registry import Registry
 
 
@@ -38,17 +40,40 @@ def convert(ui: Mapping[str, Json], registry: Registry) -> Workflow:
         for name, value in inputs.items()
         if isinstance(value, Held) and value.homes
     }
-    return Workflow(nodes={spot.id: _node(spot, values, registry) for spot in running}, ui=ui, homes=homes)
+    controls = {
+        (spot.id, name): value.control
+        for spot in running
+        for name, value in values[spot.id].items()
+        if isinstance(value, Held) and value.control in MOVING and _is_seed(spot, name, registry)
+    }
+    nodes = {spot.id: _node(spot, values, registry) for spot in running}
+    return Workflow(nodes=nodes, ui=ui, homes=homes, controls=controls)
+
+
+def _is_seed(spot: Spot, name: str, registry: Registry) -> bool:
+    face = registry.get(spot.drawn.type)
+    item = face.input(name) if face else None
+    return item is not None and has_control(item)
 
 
 def _values(spot: Spot, flat: Flat, registry: Registry) -> dict[str, Link | Held]:
     values: dict[str, Link | Held] = dict(held(spot.drawn, registry.get(spot.drawn.type)))
+    chosen = flat.given.get((spot.id, CONTROL))
+    own = {
+        name: str(chosen.value) if chosen else value.control
+        for name, value in values.items()
+        if isinstance(value, Held)
+    }
     values |= {name: flat.given[spot.id, name] for name in values if (spot.id, name) in flat.given}
     for index, slot in enumerate(spot.slots):
         source = follow(flat.spots, spot, index)
         if source is not None:
             values[slot.name] = source
-    return values
+    # A value that the node of a subgraph holds moves as the widget says which it is for.
+    return {
+        name: replace(value, control=own.get(name, "")) if isinstance(value, Held) and not value.control else value
+        for name, value in values.items()
+    }
 
 
 def _node(spot: Spot, values: Mapping[str, Mapping[str, Link | Held]], registry: Registry) -> WorkflowNode:
@@ -72,14 +97,20 @@ def _literal(value: Held) -> Json:
     return inner["__value__"] if isinstance(inner, dict) and "__value__" in inner else inner
 
 
-def homes_of(
-    ui: Mapping[str, Json], nodes: Mapping[str, WorkflowNode], registry: Registry
-) -> Mapping[tuple[str, str], tuple[Home, ...]]:
-    """Return where a drawing keeps the values of nodes that were saved beside it; only those that agree with it."""
+def places_in(ui: Mapping[str, Json], nodes: Mapping[str, WorkflowNode], registry: Registry) -> Workflow:
+    """Return nodes that were saved beside a drawing, with where it keeps their values and which of their seeds move.
+
+    Only nodes that agree with the drawing have such places in it. Raises InvalidWorkflow when it cannot be made out.
+    """
     drawn = convert(ui, registry)
     agreeing = {
         node_id
         for node_id, node in nodes.items()
         if node_id in drawn.nodes and drawn.nodes[node_id].class_type == node.class_type
     }
-    return {place: homes for place, homes in drawn.homes.items() if place[0] in agreeing}
+    return Workflow(
+        nodes=nodes,
+        ui=ui,
+        homes={place: homes for place, homes in drawn.homes.items() if place[0] in agreeing},
+        controls={place: control for place, control in drawn.controls.items() if place[0] in agreeing},
+    )

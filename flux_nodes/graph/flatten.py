@@ -143,7 +143,10 @@ def _promoted(drawn: Drawn, inside: Sheet, drawing: Drawing, registry: Registry)
 
 def primitive_value(drawn: Drawn) -> Held | None:
     """Return what a PrimitiveNode writes into every widget that it is wired to."""
-    return held(drawn, None).get("value") or next(_host_values(drawn), None)
+    found = held(drawn, None).get("value") or next(_host_values(drawn), None)
+    control = drawn.values[1] if isinstance(drawn.values, list) and len(drawn.values) > 1 else ""
+    # Its own choice counts, never that of the widget which it writes into.
+    return found and replace(found, control=control if isinstance(control, str) and control else "fixed")
 
 
 def _host_values(drawn: Drawn) -> Iterator[Held]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import Fault, InvalidWorkflow
-from .convert import convert, homes_of
+from .convert import convert, places_in
 from .drawing import is_drawing
 from .embedded import is_image, texts
 from .envelope import MOST_GRAPHS, Graphs, graphs_in, is_api_node, is_prompt
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .envelope import Placed
-    from .link import Home, Json
+    from .link import Json
     from .registry import Registry
 
 MOST_BYTES = 128 * 2**20
@@ -112,8 +112,7 @@ def _first_usable(found: Graphs, registry: Registry, faults: list[Fault]) -> Wor
         except InvalidWorkflow as error:
             faults += error.faults
             continue
-        ui, homes = _drawing(found.drawings, nodes, registry)
-        return Workflow(nodes=nodes, ui=ui, homes=homes)
+        return _drawn(nodes, found.drawings, registry)
     for graph in found.drawings:
         try:
             return convert(graph.data, registry)
@@ -122,16 +121,14 @@ def _first_usable(found: Graphs, registry: Registry, faults: list[Fault]) -> Wor
     raise InvalidWorkflow(faults)
 
 
-def _drawing(
-    drawings: Sequence[Placed], nodes: Mapping[str, WorkflowNode], registry: Registry
-) -> tuple[Mapping[str, Json] | None, Mapping[tuple[str, str], tuple[Home, ...]]]:
-    """Return the drawing of nodes and where it keeps their values; without a usable one the nodes still run."""
+def _drawn(nodes: Mapping[str, WorkflowNode], drawings: Sequence[Placed], registry: Registry) -> Workflow:
+    """Return nodes with the first usable drawing of them; without one they still run."""
     for drawing in drawings:
         try:
-            return drawing.data, homes_of(drawing.data, nodes, registry)
+            return places_in(drawing.data, nodes, registry)
         except InvalidWorkflow:
             continue
-    return None, {}
+    return Workflow(nodes=nodes)
 
 
 def _api_nodes(data: Mapping[str, Json], registry: Registry) -> dict[str, WorkflowNode]:

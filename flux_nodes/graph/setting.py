@@ -132,7 +132,8 @@ def _changed(workflow: Workflow, changes: Mapping[Place, Json]) -> Workflow:
     for (node_id, name), value in changes.items():
         node = nodes[node_id]
         nodes[node_id] = replace(node, inputs={**node.inputs, name: value})
-    return replace(workflow, nodes=nodes, ui=_redrawn(workflow, changes))
+    controls = {place: control for place, control in workflow.controls.items() if place not in changes}
+    return replace(workflow, nodes=nodes, ui=_redrawn(workflow, changes), controls=controls)
 
 
 def _redrawn(workflow: Workflow, changes: Mapping[Place, Json]) -> Mapping[str, Json] | None:

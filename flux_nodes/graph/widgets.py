@@ -24,12 +24,17 @@ _SEEDS = frozenset({"seed", "noise_seed"})
 """Whole numbers of these names get the choice of what becomes of them, asked for or not."""
 
 
+CONTROL = "control_after_generate"
+"""The name of that choice, where values are kept by name."""
+
+
 @dataclass(frozen=True)
 class Held:
-    """A value that the drawing holds, and every place where it is kept."""
+    """A value that the drawing holds, every place where it is kept, and what becomes of it after a run, if it says."""
 
     value: Json
     homes: tuple[Home, ...] = ()
+    control: str = ""
 
 
 def ordered(face: Node) -> tuple[Input, ...]:
@@ -87,14 +92,26 @@ def _names(drawn: Drawn) -> Sequence[str | None]:
 
 def _kept(drawn: Drawn, names: Sequence[str | None]) -> Iterator[tuple[str, Held]]:
     if isinstance(drawn.values, dict):
+        control = _word(drawn.values.get(CONTROL))
         for name, value in drawn.values.items():
-            yield name, Held(value, ((*drawn.home, "widgets_values", name),))
+            yield name, Held(value, ((*drawn.home, "widgets_values", name),), control)
         return
     for index, (name, value) in enumerate(zip(names, drawn.values, strict=False)):
         if name is not None and name not in drawn.named:
-            yield name, Held(value, ((*drawn.home, "widgets_values", index),))
+            yield name, Held(value, ((*drawn.home, "widgets_values", index),), _behind(drawn, names, index))
     for name, value in drawn.named.items():
-        yield name, Held(value, tuple(_both(drawn, names, name)))
+        yield name, Held(value, tuple(_both(drawn, names, name)), _word(drawn.named.get(CONTROL)))
+
+
+def _behind(drawn: Drawn, names: Sequence[str | None], index: int) -> str:
+    """Return the choice that stands behind a value in the list, where the node's face has one there."""
+    is_control = list(names[index + 1 : index + 2]) == [None]
+    behind = drawn.values[index + 1 : index + 2] if is_control and isinstance(drawn.values, list) else []
+    return _word(behind[0]) if behind else ""
+
+
+def _word(value: Json) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _both(drawn: Drawn, names: Sequence[str | None], name: str) -> Iterator[Home]:

@@ -52,12 +52,14 @@ class Workflow:
     """A workflow that can be checked, changed, run and written.
 
     `nodes` is what runs, by id. `ui` is the drawing that ComfyUI shows, if there was one. `homes` says where in the
-    drawing each value is kept, so that a changed workflow is drawn with its changed values.
+    drawing each value is kept, so that a changed workflow is drawn with its changed values. `controls` says of seeds
+    that move from run to run how they do; one that was set by `with_values` stays.
     """
 
     nodes: Mapping[str, WorkflowNode]
     ui: Mapping[str, Json] | None = field(default=None, repr=False)
     homes: Mapping[tuple[str, str], tuple[Home, ...]] = field(default_factory=dict, repr=False)
+    controls: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
 
     def to_api(self) -> dict[str, Json]:
         """Return what ComfyUI's `POST /prompt` takes under `prompt`, and what its PNG files carry as `prompt`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from ..inline import show_pictures
 from ..options import json_option, output_option
 from ..progress import progress
 from ..screen import Column, say, write_json, write_rows
+from ..seeds import moved_seeds
 from ..service import with_service
 from ..workflow_run import Ledger, registry_for, run_workflow
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from ...core.settings import Settings
     from ...graph import Folders, Registry, Setting, Workflow, WorkflowNode
+    from ..seeds import Seeded
 
 _NODES = (Column("node"), Column("title", wide=True), Column("type", wide=True), Column("costs"))
 _SETTINGS = (Column("--set"), Column("type"), Column("now", wide=True, cut=True), Column("node", spare=True))
@@ -60,6 +63,11 @@ def _changes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
     multiple=True,
     help="Change a value before running; may be repeated. `flux-nodes check` lists the names.",
 )
+@click.option(
+    "--keep-seeds",
+    is_flag=True,
+    help="Take the seeds that the file holds, also where it says that they move at each run.",
+)
 @_input_folder
 @output_option
 @click.option("--original", is_flag=True, help="Deliver the service's own bytes, too, of each image that it makes.")
@@ -69,6 +77,7 @@ def run(
     *,
     file: Path,
     changes: dict[str, str],
+    keep_seeds: bool,
     input_folder: Path | None,
     output: Path,
     original: bool,
@@ -77,20 +86,28 @@ def run(
 ) -> int:
     """Run a saved workflow.
 
-    WORKFLOW is ComfyUI's JSON (saved or API format), or an image that carries one. It is checked first, and nothing
-    is paid when anything is wrong. What its nodes save or preview is written to the output folder.
+    WORKFLOW is ComfyUI's JSON (saved or API format), a document that holds one, or an image that carries one. It is
+    checked first, and nothing is paid when anything is wrong. What its nodes save or preview is written to the output
+    folder. A seed that the workflow says to move (randomize, increment, decrement) moves at each run.
     """
+    from ...graph import require
     from ..ctrl_c import carry_out
 
     registry = registry_for(_folders(file, input_folder, output))
     workflow = _read(file, registry).with_values(changes, registry)
+    if keep_seeds:
+        workflow = replace(workflow, controls={})
+    require(workflow, registry)
     prepare_folder(output)
     ledger = Ledger()
-    with progress(silent=as_json) as shown:
-        work = run_workflow(workflow, registry, settings, ledger, shown, originals=output if original else None)
+    seeds = moved_seeds(workflow, registry, settings, file, lambda: ledger.error is None)
+    with seeds as seeded, progress(silent=as_json) as shown:
+        for line in seeded.lines():
+            shown.note(line)
+        work = run_workflow(seeded.workflow, registry, settings, ledger, shown, originals=output if original else None)
         carry_out(work, under_way=ledger.running)
     if as_json:
-        write_json(_document(file, ledger))
+        write_json(_document(file, ledger, seeded))
     else:
         _show(ledger)
     if ledger.error is None:
@@ -121,9 +138,10 @@ def _show(ledger: Ledger) -> None:
         show_pictures(path for path, _ in ledger.files)
 
 
-def _document(file: Path, ledger: Ledger) -> dict[str, object]:
+def _document(file: Path, ledger: Ledger, seeded: Seeded) -> dict[str, object]:
     return {
         "workflow": str(file.absolute()),
+        "seeds": seeded.documents(),
         "files": [{"file": str(path.absolute()), **_named(node)} for path, node in ledger.files],
         "originals": [str(path.absolute()) for path in ledger.originals],
         "texts": [{"text": text, **_named(node)} for text, node in ledger.texts],
