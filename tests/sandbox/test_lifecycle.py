@@ -186,18 +186,30 @@ def test_a_taken_port_is_told_at_once() -> None:
             pass
 
 
-QUIRKED = [
-    (Quirks(finished_has_status=False), lambda reply: "status" not in reply),
-    (Quirks(percentage_on_finished=True), lambda reply: reply["percentage"] == 100),
-    (Quirks(percentage_on_finished=True, percentage="text"), lambda reply: reply["percentage"] == "100"),
-    (Quirks(image_field="image_urls"), lambda reply: len(reply["image_urls"]) == 1 and "image_url" not in reply),
-    (Quirks(original_image_url="absent"), lambda reply: "original_image_url" not in reply),
-    (Quirks(original_image_url="same"), lambda reply: reply["original_image_url"] == reply["image_url"]),
-    (Quirks(original_image_url="different"), lambda reply: reply["original_image_url"] != reply["image_url"]),
-]
+QUIRKED = {
+    "no status": (Quirks(finished_has_status=False), lambda reply: "status" not in reply),
+    "a percentage": (Quirks(percentage_on_finished=True), lambda reply: reply["percentage"] == 100),
+    "a percentage as text": (
+        Quirks(percentage_on_finished=True, percentage="text"),
+        lambda reply: reply["percentage"] == "100",
+    ),
+    "a list of addresses": (
+        Quirks(image_field="image_urls"),
+        lambda reply: len(reply["image_urls"]) == 1 and "image_url" not in reply,
+    ),
+    "no original": (Quirks(original_image_url="absent"), lambda reply: "original_image_url" not in reply),
+    "the same original": (
+        Quirks(original_image_url="same"),
+        lambda reply: reply["original_image_url"] == reply["image_url"],
+    ),
+    "another original": (
+        Quirks(original_image_url="different"),
+        lambda reply: reply["original_image_url"] != reply["image_url"],
+    ),
+}
 
 
-@pytest.mark.parametrize(("quirks", "holds"), QUIRKED, ids=str)
+@pytest.mark.parametrize(("quirks", "holds"), QUIRKED.values(), ids=QUIRKED)
 async def test_a_quirk_changes_the_finished_task(talk: Talk, order: Order, quirks: Any, holds: Any) -> None:
     async with talk(Sandbox(seconds=0, quirks=quirks)) as client:
         reply = await fetched(client, await submitted(client, order()))
