@@ -15,6 +15,7 @@ import pytest
 
 from flux_nodes.core import Generations, Settings
 from flux_nodes.sandbox import Fault, Sandbox
+from tests.mcp_server.outside import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,13 @@ _HELLO = {
     "capabilities": {},
     "clientInfo": {"name": "test", "version": "1"},
 }
+
+
+@pytest.fixture
+def sandbox(delay: Delay) -> Iterator[Sandbox]:
+    made = Sandbox(seconds=0, keys={KEY: 10}, sleep=delay)
+    yield made
+    made.close()
 
 
 @contextmanager
