@@ -29,7 +29,7 @@ LONGEST = 60.0
 
 
 _KEPT = ("PATH", "SYSTEMROOT", "FLUX_NODES_HOME", "TZ", "PYTHONPATH", "TESTS_CLOCK")
-"""Where programs are, the home of the test, and the clock that `python3 -m tests --only clocks` moves."""
+"""Where programs are, the home of the test, and the clock that `python3 -m tests --only clock` moves."""
 
 
 @dataclass(frozen=True)
