@@ -55,16 +55,11 @@ MOST_IDS = 20
 _ACCOUNT_SECONDS = 10.0
 """A look at the account is for a person who waits for it: no use in trying for a minute."""
 
-_SUBMIT_SECONDS = 60.0
-"""How long a submit may take as a whole, beside the time that its image prompt takes at `_SLOWEST_UPLOAD`."""
-
 _SLOWEST_UPLOAD = 64 * 1024
-_READ_SECONDS = 10.0
-"""How long any other request may take as a whole: one that is silent is given up, and asked anew."""
+"""Bytes a second: a submit with an image prompt gets the time that this takes, on top of its own."""
 
 # Waiting for a free connection ends before the clock of a submit does: then it is certain that nothing was sent.
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0, pool=30.0)
-
 
 _LONGEST_WHY = 500
 _SHOWN_OF_AN_ID = 100
@@ -73,7 +68,8 @@ _SHOWN_OF_AN_ID = 100
 class ApiframeClient:
     """A client of the service; use it as an async context manager.
 
-    The key goes to `base_url` alone and is never shown.
+    The key goes to `base_url` alone and is never shown. `submit_seconds` is how long one try of a submit may take as a
+    whole, `read_seconds` how long any other: one that is silent is given up, and where that is free, asked anew.
     """
 
     def __init__(
@@ -83,9 +79,13 @@ class ApiframeClient:
         base_url: str = BASE_URL,
         transport: httpx2.AsyncBaseTransport | None = None,
         policy: Policy | None = None,
+        submit_seconds: float = 60.0,
+        read_seconds: float = 10.0,
     ) -> None:
         self._key = key
         self._network = NetworkTransport()
+        self._submit_seconds = submit_seconds
+        self._read_seconds = read_seconds
         # An explicit transport and no redirects: a key must not follow an answer to another host.
         self._http = httpx2.AsyncClient(
             base_url=base_url,
@@ -148,7 +148,7 @@ class ApiframeClient:
             raise ServiceUnreachable(
                 f"The request could not be written ({type(error).__name__}). Nothing was sent, nothing was paid."
             ) from error
-        made.extensions |= {CHARGES: True, STOP: stop, SECONDS: _submit_seconds(made)}
+        made.extensions |= {CHARGES: True, STOP: stop, SECONDS: self._submit_seconds + _upload_seconds(made)}
         return made
 
     async def fetch(self, task_id: str, *, once: bool = False) -> Task:
@@ -170,7 +170,7 @@ class ApiframeClient:
         return found
 
     async def _read(self, path: str, body: Mapping[str, Any], *, once: bool) -> Any:
-        extensions = {SECONDS: _READ_SECONDS} | ({DEADLINE: 0.0} if once else {})
+        extensions = {SECONDS: self._read_seconds} | ({DEADLINE: 0.0} if once else {})
         request = self._http.build_request("POST", path, json=body, extensions=extensions)
         return _no_refusal(await self._request(request))
 
@@ -186,7 +186,7 @@ class ApiframeClient:
             return Account.model_validate(
                 await self._request(
                     self._http.build_request(
-                        "GET", "/account", extensions={DEADLINE: _ACCOUNT_SECONDS, SECONDS: _READ_SECONDS}
+                        "GET", "/account", extensions={DEADLINE: _ACCOUNT_SECONDS, SECONDS: self._read_seconds}
                     )
                 )
             )
@@ -208,7 +208,7 @@ class ApiframeClient:
             async with aclosing(
                 await self._http.send(request, stream=True, auth=_Authorization(self._key))
             ) as response:
-                return response, read_reply(await _bounded(response), key=self._key)
+                return response, read_reply(await _bounded(response, request), key=self._key)
         except BrokenReply as error:
             if task_id := self._task_id_in(error, request):
                 return httpx2.Response(200), {"task_id": task_id}
@@ -294,8 +294,8 @@ def _task_id(reply: Any) -> str:
     raise _unconfirmed(f"The service answered without a task id{said}")
 
 
-def _submit_seconds(request: httpx2.Request) -> float:
-    return _SUBMIT_SECONDS + int(request.headers.get("content-length", 0)) / _SLOWEST_UPLOAD
+def _upload_seconds(request: httpx2.Request) -> float:
+    return int(request.headers.get("content-length", 0)) / _SLOWEST_UPLOAD
 
 
 def _entries(reply: Any) -> list[Any]:
@@ -305,11 +305,13 @@ def _entries(reply: Any) -> list[Any]:
     return tasks if isinstance(tasks, list) else []
 
 
-async def _bounded(response: httpx2.Response) -> bytes:
+async def _bounded(response: httpx2.Response, request: httpx2.Request) -> bytes:
     content = bytearray()
     async for chunk in response.aiter_bytes():
         content += chunk
         if len(content) > MOST_BYTES:
+            if response.is_client_error and request.extensions.get(CHARGES):
+                return b""  # the status says enough: it was refused, and nothing was paid
             raise httpx2.RemoteProtocolError(f"its answer is longer than {MOST_BYTES} bytes")
     return bytes(content)
 

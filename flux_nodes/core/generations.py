@@ -96,7 +96,14 @@ class Generations:
         async with AsyncExitStack() as stack:
             journal = await asyncio.to_thread(Journal, settings.journal_url)
             stack.callback(journal.close)
-            client = await stack.enter_async_context(ApiframeClient(key=settings.api_key, base_url=settings.base_url))
+            client = await stack.enter_async_context(
+                ApiframeClient(
+                    key=settings.api_key,
+                    base_url=settings.base_url,
+                    submit_seconds=settings.submit_seconds,
+                    read_seconds=settings.read_seconds,
+                )
+            )
             downloader = await stack.enter_async_context(
                 Downloader(
                     base_url=settings.base_url,

@@ -158,7 +158,7 @@ class RetryTransport(httpx2.AsyncBaseTransport):
             failure = error
         except OSError as error:
             # Not only the timeout: after the handshake, what TLS raises comes through httpcore2 as it is.
-            why = f"no whole answer within {seconds:g} seconds" if clock.expired() else _broken(error)
+            why = f"no whole answer within {seconds:.3g} seconds" if clock.expired() else _broken(error)
             failure = httpx2.ConnectError(why) if progress.surely_unsent else _after_sending(error, why)
         if pieces:
             return BrokenReply(str(failure) or type(failure).__name__, content=b"".join(pieces))

@@ -101,7 +101,8 @@ class Settings(BaseModel):
     generations, in seconds; `budget` the most credits that all doors together spend on a day (UTC);
     `max_image_mib` and `max_image_megapixels` (millions of pixels, at most the 64 that are ever decoded) the
     largest image downloaded. `allowed_hosts` are the names under which a proxy shows a ComfyUI that listens on this
-    machine only.
+    machine only. `submit_seconds` is how long the request for a picture may take as a whole, beside the time for its
+    image prompt, and `read_seconds` how long any other request to the service may.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -119,6 +120,8 @@ class Settings(BaseModel):
     max_image_megapixels: int = Field(default=64, ge=1, le=64)
     first_poll: float = Field(default=0.5, gt=0, le=60)
     allowed_hosts: Annotated[frozenset[str], BeforeValidator(_host_names)] = frozenset()
+    submit_seconds: float = Field(default=60.0, gt=0, le=600, allow_inf_nan=False)
+    read_seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _webhook_is_whole(self) -> Settings:

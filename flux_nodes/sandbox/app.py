@@ -22,6 +22,7 @@ from .faults import TASK_KINDS, Fault, FaultBook, FaultError, Where
 from .gallery import Finish, Gallery
 from .ledger import Ledger, owner_of
 from .lifecycle import SandboxTask, Stage, stage_at
+from .odd import INSTEAD, ODD, odd
 from .quirks import Quirks
 from .replies import Sleep, errors, json_reply, spoil
 from .service import Service
@@ -164,6 +165,8 @@ class Sandbox:
         return await (self._spoil(fault, right) if fault else right())
 
     async def _spoil(self, fault: Fault, right: Callable[[], Awaitable[Response]]) -> Response:
+        if fault.kind in ODD:
+            return odd(fault, None if fault.kind in INSTEAD else await right(), self._sleep)
         return await spoil(fault, right, sleep=self._sleep, now=self._clock())
 
     def _owner(self, request: Request) -> str | None:

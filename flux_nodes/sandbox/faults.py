@@ -25,6 +25,16 @@ Kind = Literal[
     "lost-after",
     "reset",
     "slow",
+    "drip",
+    "continue",
+    "garbled",
+    # a reply that says more than it should, or in an odd way
+    "errors",
+    "half-emoji",
+    "deep",
+    "unended",
+    "numeric-id",
+    "long-id",
     # an image that is not right
     "missing",
     "truncated",
@@ -43,8 +53,15 @@ Kind = Literal[
 ]
 
 _ANY_REPLY: frozenset[Kind] = frozenset(
-    {"refuse", "html", "empty", "not-json", "redirect", "lost-before", "lost-after", "reset", "slow"}
+    {
+        *("refuse", "html", "empty", "not-json", "redirect"),
+        *("lost-before", "lost-after", "reset", "slow", "drip", "continue", "garbled"),
+    }
 )
+_JSON_REPLY: frozenset[Kind] = frozenset({"errors", "half-emoji", "deep", "unended"})
+ID_KINDS: frozenset[Kind] = frozenset({"numeric-id", "long-id"})
+"""Faults of the task id that a submit is answered with."""
+
 IMAGE_KINDS: frozenset[Kind] = frozenset(
     {"missing", "truncated", "huge", "endless", "not-image", "wrong-format", "bomb"}
 )
@@ -54,10 +71,10 @@ TASK_KINDS: frozenset[Kind] = frozenset({"fail", "stuck"})
 """Faults of the task itself: the submit is accepted, and the task ends badly or never."""
 
 KINDS: dict[Where, frozenset[Kind]] = {
-    "submit": _ANY_REPLY | TASK_KINDS | {"credits"},
-    "fetch": _ANY_REPLY,
-    "fetch-many": _ANY_REPLY,
-    "account": _ANY_REPLY,
+    "submit": _ANY_REPLY | _JSON_REPLY | ID_KINDS | TASK_KINDS | {"credits"},
+    "fetch": _ANY_REPLY | _JSON_REPLY,
+    "fetch-many": _ANY_REPLY | _JSON_REPLY,
+    "account": _ANY_REPLY | _JSON_REPLY,
     "image": _ANY_REPLY | IMAGE_KINDS,
     "webhook": frozenset({"lost-before", "not-json", "twice", "forged"}),
 }
@@ -89,10 +106,11 @@ class Fault:
         body: The text that `refuse` replies with; the default is what the service sends with that status.
         retry_after: Seconds in a `Retry-After` header.
         retry_as: The header's form: a number of seconds, or an HTTP date.
-        message: Why a task fails; `moderation` and `content` stand for upstream's own words.
-        seconds: How long `slow` takes over its reply, 0 to 300 (default 1).
+        message: Why a task fails; `moderation` and `content` stand for upstream's own words. The words of `errors`.
+        seconds: How long `slow` takes over its reply, 0 to 300 (default 1); how long `drip` rests between two bytes.
         location: The address that `redirect` points to.
-        size: Bytes that `huge` declares or `endless` ends at, or pixels a side of `bomb`.
+        size: Bytes that `huge` declares or `endless` ends at, pixels a side of `bomb`, levels of `deep`, or characters
+            of `long-id`.
 
     Raises:
         FaultError: The step cannot have that kind, or a number is out of range.

@@ -41,11 +41,12 @@ class Gallery:
         stem, _, ending = name.rpartition(".")
         if ending != image_ending(self._quirks):
             return None
+        name_of_task = stem.removesuffix("-original")
         try:
-            task_id = uuid.UUID(hex=stem.removesuffix("-original"))
+            task_id = str(uuid.UUID(hex=name_of_task))
         except ValueError:
-            return None
-        return self._ledger.task(str(task_id))
+            task_id = name_of_task  # a number, as a fault asked
+        return self._ledger.task(task_id)
 
     async def show(self, task: SandboxTask | None, fault: Fault | None) -> Response:
         """Return a finished task's picture, or what a fault makes of it; 404 for no task."""

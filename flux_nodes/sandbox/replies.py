@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from starlette.responses import Response, StreamingResponse
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ABORT = "flux_nodes.sandbox.abort"
 """The ASGI extension by which our server lets a reply cut its connection: `abort(reset: bool)`."""
+
+RAW = "flux_nodes.sandbox.raw"
+"""The ASGI extension by which our server puts bytes on its connection: `write(data, below_tls=False)`."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -91,11 +94,12 @@ def _is_json(text: str) -> bool:
 
 
 class Severed(Response):
-    """A connection that ends before its reply: at once, or reset in the middle of the reply's body."""
+    """A connection that ends before its reply: at once, or reset after half of the reply's body, or `kept` bytes."""
 
-    def __init__(self, half_sent: Response | None = None) -> None:
+    def __init__(self, half_sent: Response | None = None, *, kept: int | None = None) -> None:
         super().__init__()
         self._half_sent = half_sent
+        self._kept = kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Cut the connection.
@@ -104,19 +108,24 @@ class Severed(Response):
             ConnectionResetError: The app is not served by our own server, which alone can cut it.
         """
         if self._half_sent is not None:
-            await _send_half(self._half_sent, send)
+            await _send_half(self._half_sent, send, self._kept)
         abort = scope.get("extensions", {}).get(ABORT)
         if abort is None:
-            msg = "The sandbox cut the connection, as a fault asked."
-            raise ConnectionResetError(msg)
+            no_raw()
         abort(reset=self._half_sent is not None)
         while (await receive())["type"] != "http.disconnect":
             pass
 
 
-async def _send_half(right: Response, send: Send) -> None:
+def no_raw(*_: object, **__: object) -> NoReturn:
+    """Stand in for the extensions where another server than ours serves. Raises ConnectionResetError."""
+    msg = "The sandbox cut the connection, as a fault asked."
+    raise ConnectionResetError(msg)
+
+
+async def _send_half(right: Response, send: Send, kept: int | None) -> None:
     await send({"type": "http.response.start", "status": right.status_code, "headers": right.raw_headers})
-    half = bytes(right.body)[: max(1, len(right.body) // 2)]
+    half = bytes(right.body)[: kept or max(1, len(right.body) // 2)]
     await send({"type": "http.response.body", "body": half, "more_body": True})
 
 

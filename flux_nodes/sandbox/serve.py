@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .replies import ABORT
+from .replies import ABORT, RAW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from uvicorn.server import ServerState
 
@@ -41,17 +42,20 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def serving(sandbox: Sandbox, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[RunningServer]:
+def serving(
+    sandbox: Sandbox, *, host: str = "127.0.0.1", port: int = 0, certificate: Path | None = None
+) -> Iterator[RunningServer]:
     """Serve the sandbox from a daemon thread with its own event loop until the block ends; port 0 takes a free one.
 
-    Works from sync and async code, several at once, and takes no signal handlers.
+    Works from sync and async code, several at once, and takes no signal handlers. `certificate` is a PEM file with a
+    certificate and its private key: with it, the sandbox speaks https.
 
     Raises:
         OSError: The address cannot be taken.
     """
     listener = _listen(host, port)
-    url = _url(listener)
-    server = _Server(sandbox)
+    url = _url(listener, "http" if certificate is None else "https")
+    server = _Server(sandbox, certificate)
     thread = threading.Thread(target=server.run, args=([listener],), name="flux-sandbox", daemon=True)
     thread.start()
     try:
@@ -95,9 +99,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port, *_ = listener.getsockname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class _Protocol(H11Protocol):
@@ -115,8 +119,16 @@ class _Protocol(H11Protocol):
         self.app = self._app_with_abort
 
     async def _app_with_abort(self, scope: Any, receive: Any, send: Any) -> None:
-        scope["extensions"] = {**scope.get("extensions", {}), ABORT: self._abort}
+        scope["extensions"] = {**scope.get("extensions", {}), ABORT: self._abort, RAW: self._write}
         await self._plain_app(scope, receive, send)
+
+    def _write(self, data: bytes, *, below_tls: bool = False) -> None:
+        if not below_tls:
+            self.transport.write(data)
+            return
+        with self.transport.get_extra_info("socket").dup() as connection:
+            connection.setblocking(True)
+            connection.sendall(data)
 
     def _abort(self, *, reset: bool) -> None:
         if reset:
@@ -128,7 +140,7 @@ class _Protocol(H11Protocol):
 class _Server(uvicorn.Server):
     """A server that another thread can stop at once, and that logs nothing but real trouble."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, certificate: Path | None) -> None:
         super().__init__(
             uvicorn.Config(
                 sandbox,
@@ -140,6 +152,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                ssl_certfile=certificate,
             )
         )
         self.up = threading.Event()

@@ -55,7 +55,8 @@ class Service:
         if url := body.get("webhook_url"):
             secret = body.get("webhook_secret")
             self._courier.subscribe(Subscription(task=task, url=url, secret=secret, base_url=host))
-        return json_reply({"task_id": task.task_id})
+        numeric = fault is not None and fault.kind == "numeric-id"
+        return json_reply({"task_id": int(task.task_id) if numeric else task.task_id})
 
     async def fetch(self, host: str, owner: str, body: dict[str, Any], _: Fault | None) -> Response:
         """Report on one task."""
@@ -102,8 +103,9 @@ class Service:
 
     def _new_task(self, owner: str, body: Mapping[str, Any], fault: Fault | None) -> SandboxTask:
         self._settle(self._clock())
+        id_ = uuid.uuid4()
         return SandboxTask(
-            task_id=str(uuid.uuid4()),
+            task_id=str(id_.int if fault and fault.kind == "numeric-id" else id_),
             owner=owner,
             # the state file holds no secret
             body={name: value for name, value in body.items() if name != "webhook_secret"},
