@@ -27,8 +27,8 @@ from flux_nodes.core.reply import read_reply, redact, usable_task_id
 from flux_nodes.core.retry import Policy
 from flux_nodes.sandbox import Fault, Sandbox, serving
 from tests.core.test_client import QUICK
-from tests.core.test_download import fresh_trust, identity
 from tests.core.test_generations import field, polls
+from tests.core.wires import identity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from flux_nodes.core import Generation
-
-__all__ = ["fresh_trust"]  # a fixture, used by name
 
 HALF = "bad \ud83d and \0"
 KEY = "a-key/with+signs-0123"
@@ -392,16 +390,11 @@ async def test_a_silent_poll_of_several_is_given_up_and_its_tasks_are_asked_for_
 
 
 @pytest.fixture
-def secure(
-    settings: Settings,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    fresh_trust: None,  # noqa: ARG001 - a fixture that only has to run
-) -> Iterator[Settings]:
+def secure(settings: Settings, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Settings that lead to the sandbox, served with TLS."""
-    identity("localhost", tmp_path, monkeypatch)
-    with serving(sandbox, certificate=tmp_path / "chain.pem") as server:
+    own = identity(tmp_path / "tls")
+    monkeypatch.setenv("SSL_CERT_FILE", str(own.issuer))
+    with serving(sandbox, certificate=own.chain) as server:
         yield settings.model_copy(update={"base_url": server.url.replace("127.0.0.1", "localhost")})
 
 
