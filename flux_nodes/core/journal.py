@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, or_, select, update
 
 from .database import Database, Taken
 from .errors import BudgetReached, NotConfirmed, UnknownGeneration
-from .journal_reading import first, generation_of, newest
+from .journal_reading import first, generation_of, newest, of_image
 from .process import is_gone, this_process
 from .schema import GENERATIONS, is_ready, prepare
 
@@ -233,6 +233,11 @@ class Journal:
         if found is None:
             raise _unknown(id_)
         return found
+
+    def of_image(self, sha256: str) -> list[Generation]:
+        """Return the generations whose image has this digest, the newest first."""
+        with self._database.reading() as connection:
+            return of_image(connection, sha256)
 
     def recent(
         self,

@@ -56,6 +56,12 @@ def first(connection: Connection, where: ColumnElement[bool]) -> Generation | No
     return None if row is None else generation_of(row)
 
 
+def of_image(connection: Connection, sha256: str) -> list[Generation]:
+    """Return the generations whose image has this digest, the newest first."""
+    rows = connection.execute(_IN_ORDER.where(GENERATIONS.c.sha256 == sha256)).mappings()
+    return [generation_of(row) for row in rows]
+
+
 def newest(
     connection: Connection, *, most: int | None, statuses: Sequence[Status], service: str | None, words: str
 ) -> list[Generation]:

@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 NAMES = ("prompt", "workflow")
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -24,18 +24,18 @@ def is_image(data: bytes) -> bool:
     return data.startswith((_PNG, b"\xff\xd8\xff")) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
 
 
-def texts(data: bytes) -> dict[str, str]:
-    """Return the `prompt` and `workflow` texts that an image file carries; a damaged file gives what comes before."""
-    pairs = _png_texts(data) if data.startswith(_PNG) else _exif_texts(data)
+def texts(data: bytes, names: Collection[str] = NAMES) -> dict[str, str]:
+    """Return the texts of these names that an image file carries; a damaged file gives what comes before."""
+    pairs = _png_texts(data, names) if data.startswith(_PNG) else _exif_texts(data)
     found: dict[str, str] = {}
     for name, text in pairs:
-        if name in NAMES:
+        if name in names:
             found.setdefault(name, text)
     return found
 
 
-def _png_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    wanted = {name.encode() for name in NAMES}
+def _png_texts(data: bytes, names: Collection[str]) -> Iterator[tuple[str, str]]:
+    wanted = {name.encode() for name in names}
     for kind, body in _chunks(data):
         name, _, rest = body.partition(b"\0")
         if kind in _TEXTS and name in wanted:

@@ -144,3 +144,18 @@ def test_a_saved_picture_says_that_a_model_made_it_only_where_one_did(terminal: 
         "sheet_00001_.png": COMPOSITE,
         "foxes_00001_.png": TRAINED,
     }
+    verdicts = {Path(each["file"]).stem[:-7]: verdict(terminal, each["file"]) for each in ended.document["files"]}
+    assert verdicts == {
+        "photo": "unknown",
+        "scaled": "unknown",
+        "fox": "unchanged",
+        "remix": "unchanged",
+        "batch": "derived",
+        "sheet": "derived",
+        "foxes": "derived",
+    }
+
+
+def verdict(terminal: Terminal, file: str) -> str:
+    found: str = terminal.type("verify", file, "--json").document["verdict"]
+    return found

@@ -12,6 +12,7 @@ from .models import models
 from .resume import resume
 from .retry import retry
 from .servers import mcp, sandbox
+from .verify import verify
 from .wait import wait
 from .workflow import check, run
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import click
 
 COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
-    "Images": (generate, wait, resume, retry, status, list_),
+    "Images": (generate, wait, resume, retry, status, list_, verify),
     "Workflows": (run, check),
     "Look-ups": (models, account),
     "Setting up": (login, doctor),
