@@ -95,6 +95,8 @@ def in_words(generation: Generation) -> str:
 
 
 def _next(generation: Generation) -> str:
+    if generation.is_unopened:
+        return "Tell the user where the original is. view_image cannot show it, and no image_prompt can be made of it."
     if generation.status == "stored":
         return f"view_image with generation_id {generation.id} shows it; its file holds all pixels."
     return (

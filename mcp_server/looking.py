@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import TYPE_CHECKING
 
 from mcp.types import ImageContent
 
+from flux_nodes.core.errors import InvalidImage
 from mcp_server.arguments import ListArguments, NoArguments, ViewArguments
 from mcp_server.facts import AccountFacts, Entries, Models, account_facts, entry, models, spent
 from mcp_server.tool import LOOKS, tool
@@ -25,12 +25,17 @@ MOST_BYTES = 500_000
 async def view_image(context: Context[State], given: ViewArguments) -> ImageContent:
     """Show a stored image, made small enough for any client."""
     generations = await context.request_context.lifespan_context.generations()
-    data = await generations.data(await generations.get(given.generation_id))
+    known = await generations.get(given.generation_id)
+    data = await generations.data(known)
+    from flux_nodes.core.decoding import in_background
     from flux_nodes.core.images import preview
     from flux_nodes.core.xmp import TRAINED, packet
 
     xmp = packet(TRAINED)
-    small = await asyncio.to_thread(preview, data, longest=given.max_size, most=MOST_BYTES, xmp=xmp)
+    try:
+        small = await in_background(preview, data, longest=given.max_size, most=MOST_BYTES, xmp=xmp)
+    except InvalidImage as error:
+        raise generations.unreadable(known, error) from error
     return ImageContent(data=base64.b64encode(small).decode("ascii"), mime_type="image/jpeg")
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flux_nodes.core.errors import StorageError
+from flux_nodes.core.errors import StorageError, UnreadableImage
 from flux_nodes.core.store import write_whole
 from flux_nodes.graph.provenance import file_name, picture
 
@@ -27,12 +27,18 @@ def folder(settings: Settings) -> Path:
 
 
 async def picture_file(generation: Generation, generations: Generations) -> Path | None:
-    """Return the file of a generation's picture; None while it has no image. Raises StorageError."""
+    """Return the file of a generation's picture; None while it has no image, and of one that nothing here can open.
+
+    Raises StorageError.
+    """
     if generation.status != "stored":
         return None
     file = folder(generations.settings) / file_name(generation)
     if not file.is_file():
-        data = await picture(generations, generation)
+        try:
+            data = await picture(generations, generation)
+        except UnreadableImage:
+            return None  # its original is told, and in words
         try:
             await asyncio.to_thread(write_whole, file, data)
         except OSError as error:

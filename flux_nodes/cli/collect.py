@@ -7,10 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..core.errors import FluxNodesError
+from ..core.errors import FluxNodesError, UnreadableImage
 from ..core.unbroken import to_the_end
 from ..graph.provenance import file_name, file_stem, picture
 from .delivery import deliver
+from .screen import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -82,7 +83,7 @@ async def collect(
             known = await generations.get(id_)
             async for known in generations.follow(id_, seconds=seconds):
                 yield known
-            file = await delivered(generations, generations.require_image(known), delivery)
+            file = await delivered(generations, generations.require_image(known), delivery, note=progress.note)
             outcomes[id_] = Outcome(id=id_, generation=known, file=file, original=generations.file(known))
         except FluxNodesError as error:
             outcomes[id_] = Outcome(id=id_, generation=known, error=error)
@@ -95,11 +96,21 @@ async def collect(
     return [outcomes[id_] for id_ in ids]
 
 
-async def delivered(generations: Generations, generation: Generation, delivery: Delivery) -> Path:
-    """Write the image of a stored generation into the folder, and return its file."""
+async def delivered(
+    generations: Generations, generation: Generation, delivery: Delivery, *, note: Callable[[str], None] = say
+) -> Path:
+    """Write the image of a stored generation into the folder, and return its file.
+
+    Of one that cannot be opened here that is the original, which `note` is told.
+    """
     stored = generations.file(generation)
-    if delivery.original and stored is not None:
-        name, data = f"{file_stem(generation)}{stored.suffix}", await generations.data(generation)
-    else:
-        name, data = file_name(generation), await picture(generations, generation)
+    name, data = file_name(generation), None
+    if not delivery.original:
+        try:
+            data = await picture(generations, generation)
+        except UnreadableImage as error:
+            note(f"{error} It is delivered as it is.")
+    if data is None:
+        name = f"{file_stem(generation)}{'' if stored is None else stored.suffix}"
+        data = await generations.data(generation)
     return await asyncio.to_thread(deliver, generation, data, folder=delivery.folder, name=name)

@@ -16,6 +16,7 @@ from ..core.errors import (
     PartlyFailed,
     ServiceError,
     StillRunning,
+    UnreadableImage,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (GenerationFailed, FAILED),
     (InvalidSettings, BAD_INPUT),
     (ImageUnavailable, FAILED),
+    (UnreadableImage, FAILED),
     (ServiceError, SERVICE),
     (StillRunning, STILL_RUNNING),
     (Interrupted, INTERRUPTED),

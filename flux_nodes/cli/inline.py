@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
+from ..core.errors import InvalidImage
 from .screen import is_terminal
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def show_pictures(files: Iterable[Path]) -> None:
     if spoken is None or not is_terminal(sys.stdout):
         return
     for file in files:
-        sys.stdout.write(picture(file.read_bytes(), spoken) + "\n")
+        with suppress(InvalidImage):  # what cannot be opened here is named all the same
+            sys.stdout.write(picture(file.read_bytes(), spoken) + "\n")
     sys.stdout.flush()
 
 

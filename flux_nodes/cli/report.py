@@ -46,7 +46,7 @@ def _row(outcome: Outcome) -> list[tuple[str, str, str]]:
     if outcome.file is None or generation is None:
         return []
     seed = "" if generation.seed is None else str(generation.seed)
-    return [(near(outcome.file), f"{generation.width}×{generation.height}", seed)]
+    return [(near(outcome.file), generation.pixels or "", seed)]
 
 
 def _together(errors: Sequence[FluxNodesError]) -> list[FluxNodesError]:

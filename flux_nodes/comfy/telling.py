@@ -33,7 +33,7 @@ def describe(generation: Generation) -> dict[str, Any]:
     from ..core.journal import UNFINISHED  # the database library is there by now: a generation comes out of a journal
     from ..nodes.words import in_words
 
-    has_image = generation.status == "stored" and generation.sha256 is not None
+    has_image = generation.status == "stored" and generation.sha256 is not None and not generation.is_unopened
     return {
         "id": generation.id,
         "task_id": generation.task_id,

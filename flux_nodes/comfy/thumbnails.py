@@ -23,15 +23,18 @@ _AT_ONCE = ThreadPoolExecutor(2, thread_name_prefix="flux-thumbnails")
 async def thumbnail(generations: Generations, generation: Generation) -> bytes:
     """Return a JPEG of a stored image, at most LONGEST pixels a side.
 
-    Raises StorageError, InvalidImage, and OSError when the image is not on the disk.
+    Raises StorageError, UnreadableImage, and OSError when the image is not on the disk.
     """
-    from ..core.errors import StorageError
+    from ..core.errors import InvalidImage, StorageError
 
     stored = generations.file(generation)
     if stored is None:
         raise StorageError(f"Generation {generation.id} has no image in the store.")
     kept = generations.settings.home / "thumbnails" / f"{generation.sha256}.jpg"
-    return await asyncio.get_running_loop().run_in_executor(_AT_ONCE, _thumbnail, kept, stored)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_AT_ONCE, _thumbnail, kept, stored)
+    except InvalidImage as error:
+        raise generations.unreadable(generation, error) from error
 
 
 def _thumbnail(kept: Path, stored: Path) -> bytes:

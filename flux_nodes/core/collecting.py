@@ -11,6 +11,7 @@ from .unbroken import Shared, blocking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
+    from pathlib import Path
     from typing import Any
 
     from .client import ApiframeClient
@@ -147,9 +148,25 @@ class Collector:
         )
 
     async def _bring(self, known: Generation, url: str, failures: list[str]) -> Generation:
-        image = await self._downloader.download(url, failures=failures)
-        sha256, _ = await blocking(self._store.put, image.data, image.facts.extension)
-        return await blocking(self._journal.stored, known.id, sha256, len(image.data), image.facts)
+        try:
+            image = await self._downloader.download(url, failures=failures)
+        except ImageUnavailable as error:
+            if error.data is None:
+                raise
+            raise ImageUnavailable(f"{error} Its bytes are kept: {await self._kept(error.data)}.") from error
+        from .result_image import unopened  # what judges images is there by now
+
+        sha256, file = await blocking(self._store.put, image.data, image.facts.extension)
+        words = unopened(image.facts, file)
+        return await blocking(self._journal.stored, known.id, sha256, len(image.data), image.facts, words)
+
+    async def _kept(self, data: bytes) -> Path:
+        """Keep bytes that were paid for and are not taken for the image: a bound may be raised, the address be gone."""
+        from .images import ImageFacts
+        from .media_type import UNKNOWN, sniffed
+
+        facts = ImageFacts(media_type=sniffed(data) or UNKNOWN)
+        return (await blocking(self._store.put, data, facts.extension))[1]
 
 
 class _Download(Shared["Generation"]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import struct
 import zlib
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from .address import CheckedTransport, Reach, look_up
-from .errors import ImageUnavailable, InvalidImage, TooManyPixels
+from .errors import ImageUnavailable, TooManyPixels
 from .network import CannotConnect
 from .reply import LONGEST_TEXT, REPLACED
 from .retry import Policy, pause, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -37,9 +36,6 @@ _SPOILED_TRIES = 4
 """How often an image may come whole and yet be unusable: each time costs all its bytes."""
 
 _HEADERS = {"User-Agent": "flux-nodes", "Accept": "*/*", "Accept-Encoding": "identity"}
-_DAMAGED = (ArithmeticError, LookupError, SyntaxError, TypeError, ValueError, struct.error)
-"""What Pillow raises over the metadata of a hostile file, instead of one error of its own."""
-
 _PASSING = frozenset({404, 408, 425, 429, 500, 502, 503, 504})
 """Answers that may be different in a moment; 404 because a fresh image may not have reached its host yet."""
 
@@ -76,7 +72,11 @@ class _PassingError(Exception):
 
 
 class _SpoiledError(_PassingError):
-    """All of a body came, and it is no usable image."""
+    """All of a body came, and it is no usable image; `came` is what is kept if it never comes otherwise."""
+
+    def __init__(self, why: str, *, came: Downloaded | None = None) -> None:
+        super().__init__(why)
+        self.came = came
 
 
 class Downloader:
@@ -113,6 +113,9 @@ class Downloader:
     async def download(self, url: str, *, failures: list[str] | None = None) -> Downloaded:
         """Return the image at an address, asking again while that can help. Raises ImageUnavailable.
 
+        What nothing here can open is an image too: where its format is unknown, or its pixels do not decode to the
+        end, if the very same bytes came each time.
+
         `failures` takes why each try failed, for a caller that gives up sooner.
         """
         seconds = self._patience.whole
@@ -124,16 +127,19 @@ class Downloader:
     async def _insist(self, url: str, failures: list[str]) -> Downloaded:
         clock = asyncio.get_running_loop().time
         until = clock() + self._policy.deadline
-        attempt = spoiled = 0
+        attempt = 0
+        spoiled: list[Downloaded | None] = []
         while True:
             try:
                 return await self._once(url)
             except _PassingError as failure:
                 failures.append(str(failure))
-                spoiled += isinstance(failure, _SpoiledError)
+                spoiled += [failure.came] if isinstance(failure, _SpoiledError) else []
                 # Jitter spreads load; it keeps no secret.
                 wait = pause(attempt, self._policy, chance=random.random(), wish=failure.wish)  # noqa: S311
-                if spoiled == _SPOILED_TRIES or clock() + wait > until:
+                if len(spoiled) == _SPOILED_TRIES and (same := _the_same(spoiled)) is not None:
+                    return same
+                if len(spoiled) == _SPOILED_TRIES or clock() + wait > until:
                     raise ImageUnavailable(f"The image could not be downloaded: {failure}.") from failure
             await asyncio.sleep(wait)
             attempt += 1
@@ -145,21 +151,21 @@ class Downloader:
             if isinstance(error, CannotConnect) and error.lasting:
                 raise ImageUnavailable(f"The image could not be downloaded: {error}.") from error
             raise _PassingError(str(error) or type(error).__name__) from error
-        return Downloaded(data, await self._inspected(data))
+        return Downloaded(data, await self._judged(data))
 
-    async def _inspected(self, data: bytes) -> ImageFacts:
-        from .images import inspect  # Pillow and numpy load when the first image comes, not before
+    async def _judged(self, data: bytes) -> ImageFacts:
+        from .decoding import in_background  # Pillow and numpy load when the first image comes, not before
+        from .result_image import SpoiledImage, judged
 
         try:
-            return await asyncio.to_thread(inspect, data, most_pixels=self._most_pixels)
+            return await in_background(judged, data, most_pixels=self._most_pixels)
         except TooManyPixels as error:
             raise ImageUnavailable(
-                f"The image is refused: {error} (FLUX_NODES_MAX_IMAGE_MEGAPIXELS sets how many)."
+                f"The image is refused: {error} (FLUX_NODES_MAX_IMAGE_MEGAPIXELS sets how many).", data=data
             ) from error
-        except InvalidImage as error:
-            raise _SpoiledError(f"what came is no usable image: {error}") from error
-        except _DAMAGED as error:
-            raise _SpoiledError("what came is no usable image: its metadata is damaged") from error
+        except SpoiledImage as error:
+            came = None if error.facts is None else Downloaded(data, error.facts)
+            raise _SpoiledError(str(error), came=came) from error
 
     async def _fetch(self, url: httpx2.URL) -> bytes:
         timeout = httpx2.Timeout(self._patience.silence, connect=self._patience.connect, pool=None)
@@ -205,6 +211,11 @@ class Downloader:
     def _check_pace(self, size: int, seconds: float) -> None:
         if size < self._patience.slowest * (seconds - self._patience.grace):
             raise _PassingError(f"its host sends less than {self._patience.slowest} bytes a second")
+
+
+def _the_same(came: Sequence[Downloaded | None]) -> Downloaded | None:
+    """Return what came, if it was the same each time."""
+    return came[0] if all(each == came[0] for each in came) else None
 
 
 def _parsed(address: str, *, base: httpx2.URL | None = None) -> httpx2.URL:

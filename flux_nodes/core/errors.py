@@ -24,6 +24,7 @@ FluxNodesError
 ├── GenerationFailed            the service gave the generation up (.generation_id, .task_id)
 ├── PartlyFailed                of several asked for together some came to nothing (.errors, .parts, .stored)
 ├── ImageUnavailable            generated and paid, but its image could not be had yet (.generation_id)
+├── UnreadableImage             stored and paid, and nothing here can open it (.generation_id, .file)
 ├── StillRunning                the deadline came first (.generation_ids); also a TimeoutError
 └── StorageError                the journal or the image store cannot be read or written
 ```
@@ -38,6 +39,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -241,11 +243,27 @@ class PartlyFailed(FluxNodesError):
 
 
 class ImageUnavailable(FluxNodesError):
-    """The generation is finished and paid, but its image could not be had; asking again is free."""
+    """The generation is finished and paid, but its image could not be had; asking again is free.
 
-    def __init__(self, sentence: str, *, generation_id: str | None = None) -> None:
+    `data` are the bytes that came and were not taken for it, where they may be kept all the same.
+    """
+
+    def __init__(self, sentence: str, *, generation_id: str | None = None, data: bytes | None = None) -> None:
         super().__init__(sentence)
         self.generation_id = generation_id
+        self.data = data
+
+
+class UnreadableImage(FluxNodesError):
+    """An image is stored and paid, and its pixels are wanted, but nothing here can open its `file`."""
+
+    def __init__(self, why: str, *, generation_id: str, file: Path | None) -> None:
+        super().__init__(
+            f"The image of generation {generation_id} cannot be opened here ({why}). It is paid and not lost: its "
+            f"bytes are kept as they came, in {file}. Another program may open that file."
+        )
+        self.generation_id = generation_id
+        self.file = file
 
 
 class StillRunning(FluxNodesError, TimeoutError):

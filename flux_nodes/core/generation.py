@@ -27,7 +27,8 @@ SETTLED: frozenset[Status] = frozenset({"stored", "failed", "refused", "unconfir
 class Generation:
     """A generation at one moment of its life.
 
-    Times are UTC; `size` (bytes), `width` and `height` (pixels) are those of the stored image.
+    Times are UTC; `size` (bytes), `width` and `height` (pixels) are those of the stored image; the
+    latter two are not known of one that nothing here can open.
     `credits` is what it cost (0 when it was refused), `retry_of` the generation that it repeats, `graph` the digest of
     the graph that asked for it; `reused` says that asking for it found it there already, free of charge.
     """
@@ -63,6 +64,16 @@ class Generation:
         """Raise OtherService unless this is the service that it belongs to: any other would not know it."""
         if self.service != service:
             raise OtherService(self.id, service=self.service, set_to=service)
+
+    @property
+    def pixels(self) -> str | None:
+        """The size of the stored image in words: "1024×768"; None where it is not known."""
+        return f"{self.width}×{self.height}" if self.width and self.height else None
+
+    @property
+    def is_unopened(self) -> bool:
+        """Whether its image is stored and could not be opened when it came."""
+        return self.status == "stored" and self.media_type is not None and self.width is None
 
     @property
     def model(self) -> str:

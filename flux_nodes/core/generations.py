@@ -19,11 +19,13 @@ from .download import Downloader
 from .errors import (
     Fault,
     GenerationFailed,
+    InvalidImage,
     InvalidRequest,
     ServiceError,
     StillRunning,
     StorageError,
     SubmitUnconfirmed,
+    UnreadableImage,
 )
 from .merge import merge
 from .sending import Sender
@@ -301,10 +303,18 @@ class Generations:
         return await blocking(self._store.get, sha256, "")
 
     async def array(self, generation: Generation) -> Array:
-        """Return the image as float32 [1, H, W, C] in 0..1. Raises what `data` raises, and InvalidImage."""
+        """Return the image as float32 [1, H, W, C] in 0..1. Raises what `data` raises, and UnreadableImage."""
         from .images import decoded  # numpy and Pillow load when the first pixels are asked for
 
-        return await decoded(await self.data(generation))
+        try:
+            return await decoded(await self.data(generation))
+        except InvalidImage as error:
+            raise self.unreadable(generation, error) from error
+
+    def unreadable(self, generation: Generation, error: InvalidImage) -> UnreadableImage:
+        """Return the error that tells where the stored bytes are which could not be decoded."""
+        kind = generation.media_type or "unknown format"
+        return UnreadableImage(f"{kind}: {error}", generation_id=generation.id, file=self.file(generation))
 
     async def _in_time(self, known: Generation, limit: float, late: list[str]) -> AsyncIterator[Generation]:
         """Follow one generation; if the deadline comes first, note that it is late and end."""

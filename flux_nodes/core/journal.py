@@ -170,12 +170,13 @@ class Journal:
         """Record the address at which the image is ready."""
         return self._enter(id_, "finished", percentage=100, image_url=image_url)
 
-    def stored(self, id_: str, sha256: str, size: int, facts: ImageFacts) -> Generation:
-        """Record that the image is in the store."""
+    def stored(self, id_: str, sha256: str, size: int, facts: ImageFacts, message: str | None = None) -> Generation:
+        """Record that the image is in the store, and what is to be said of it."""
         return self._enter(
             id_,
             "stored",
             percentage=100,
+            message=message,
             sha256=sha256,
             size=size,
             media_type=facts.media_type,

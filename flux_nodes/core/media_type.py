@@ -44,6 +44,7 @@ _BY_BRAND = {
 }
 """The major brand of an ISO base media file. Source: ISO/IEC 23008-12, annexes B and C; AV1 Image File Format."""
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _NO_IMAGES = (b"%PDF-", b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")
 """Documents and archives: an image's address that leads to one leads to the wrong place."""
 
@@ -78,10 +79,11 @@ def _by_brand(data: bytes) -> str | None:
 
 def is_junk(data: bytes) -> bool:
     """Tell whether bytes are surely no image: nothing at all, a text (a page of errors, JSON), a document."""
-    if sniffed(data) is not None:
+    if _SVG.match(data[:_LOOKED_AT]):
         return False
-    is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return is_utf16 or not _NO_TEXT.search(data[:_LOOKED_AT]) or data.startswith(_NO_IMAGES)
+    if not _NO_TEXT.search(data[:_LOOKED_AT]):
+        return True
+    return sniffed(data) is None and data.startswith((*_UTF_16, *_NO_IMAGES))
 
 
 def is_cut(data: bytes, media_type: str) -> bool:

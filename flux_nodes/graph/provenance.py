@@ -80,11 +80,20 @@ async def picture(generations: Generations, generation: Generation) -> bytes:
     """
     data = await generations.data(generation)
     carried = await texts(generations, generation, data)
+    from ..core.decoding import in_background
+
     try:
-        return await asyncio.to_thread(carrying, data, carried)
+        return await in_background(_carrying, data, carried, checked=not generation.is_unopened)
     except InvalidImage as error:
-        file = generations.file(generation)
-        raise StorageError(f"The image of {generation.id}, {file}, cannot be used: {error}.") from error
+        raise generations.unreadable(generation, error) from error
+
+
+def _carrying(data: bytes, carried: Mapping[str, str], *, checked: bool) -> bytes:
+    if not checked:  # a PNG is copied chunk by chunk, whether its pixels decode or not
+        from ..core.images import inspect
+
+        inspect(data)
+    return carrying(data, carried)
 
 
 def file_name(generation: Generation) -> str:

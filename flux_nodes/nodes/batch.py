@@ -19,7 +19,7 @@ async def batch(context: Context, generations: Sequence[Generation], *, collecte
     """Return the images of stored generations as one array [B, H, W, C], and what to say of them on the node.
 
     Images of another size than the first's are scaled and cropped to it, which is said. Raises StorageError and
-    InvalidImage.
+    UnreadableImage.
     """
     from .joining import joined
 

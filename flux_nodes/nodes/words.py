@@ -20,6 +20,7 @@ _STATES: dict[Status, str] = {
     "unconfirmed": "unconfirmed",
 }
 _FREE = "reused, free"
+_UNOPENED = "stored, cannot be opened here"
 _PRETENDED = "sandbox, free"
 
 
@@ -53,6 +54,8 @@ def in_words(generations: Sequence[Generation]) -> str:
 def _state(generation: Generation) -> str:
     if generation.status == "running" and generation.percentage is not None:
         return f"{generation.percentage} %"
+    if generation.is_unopened:
+        return _UNOPENED
     if generation.status == "stored" and generation.reused:
         return _FREE
     return _STATES[generation.status]
@@ -69,7 +72,7 @@ def summary(generations: Sequence[Generation], *, collected: bool = False) -> st
     What the sandbox made is free. What is merely `collected` costs nothing now, whatever was paid when it was started.
     """
     count = f"{len(generations)} images · " if len(generations) > 1 else ""
-    kinds = dict.fromkeys(f"{each.model} {each.width}×{each.height}" for each in generations)
+    kinds = dict.fromkeys(" ".join(filter(None, (each.model, each.pixels))) for each in generations)
     cost = f"collected, free · {_ids(generations)}" if collected else _cost(generations)
     return f"{count}{', '.join(kinds)} · {cost}"
 

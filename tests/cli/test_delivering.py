@@ -15,10 +15,12 @@ from PIL import Image
 from flux_nodes.graph.embedded import texts
 from flux_nodes.sandbox import Fault, Quirks, Sandbox
 from tests.cli.terminal import SMALL
+from tests.odd_images import HEIC, SVG, sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flux_nodes.core import Settings
     from tests.cli.terminal import Ended, Terminal
 
 NODES_OWN = ("--model", "flux-schnell", "--seed", "7", "--safety-tolerance", "2", "--no-prompt-upsampling", *SMALL)
@@ -165,3 +167,40 @@ def image_type() -> Literal["png", "jpeg"]:
 def sandbox(image_type: Literal["png", "jpeg"]) -> Iterator[Sandbox]:
     with closing(Sandbox(seconds=0, quirks=Quirks(image_type=image_type))) as made:
         yield made
+
+
+@pytest.mark.parametrize("words", [(), ("--original",)])
+def test_an_image_that_cannot_be_opened_here_is_delivered_as_it_came_and_said(
+    terminal: Terminal, sandbox: Sandbox, folder: Path, words: tuple[str, ...]
+) -> None:
+    with sending(HEIC) as (url, _):
+        sandbox.inject(Fault(where="image", kind="redirect", location=url, times=None))
+        ended = terminal.type("generate", "a field", "--seed", "1", *words)
+
+    assert (ended.code, len(ended.out.splitlines())) == (0, 1)
+    (name,) = (line.split("\t")[0] for line in ended.out.splitlines())
+    assert name.endswith(".heic")
+    assert (folder / name).read_bytes() == HEIC
+    said = "cannot be opened here (image/heic: " in ended.err and "paid and not lost" in ended.err
+    assert said is not bool(words)
+
+    document = terminal.type("generate", "a field", "--seed", "1", "--json").document
+    assert (document["media_type"], document["width"], document["status"]) == ("image/heic", None, "stored")
+    assert document["original"] in document["message"]
+    status = terminal.type("status", document["id"])
+    assert (status.code, document["original"] in status.out) == (0, True)
+    assert terminal.type("list").code == 0
+
+
+def test_a_workflow_whose_result_cannot_be_opened_here_says_where_it_is_in_one_sentence(
+    terminal: Terminal, sandbox: Sandbox, settings: Settings
+) -> None:
+    with sending(SVG) as (url, _):
+        sandbox.inject(Fault(where="image", kind="redirect", location=url, times=None))
+        ended = terminal.type("run", str(Path(__file__).parents[2] / "workflows" / "text_to_image.json"))
+
+    assert ended.code == 1
+    assert str(settings.images) in ended.err
+    assert ".svg" in ended.err
+    assert "paid and not lost" in ended.err
+    assert "Traceback" not in ended.err

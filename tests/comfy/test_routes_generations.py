@@ -18,6 +18,7 @@ from flux_nodes.core.xmp import TRAINED, source_type
 from flux_nodes.nodes import NODES
 from flux_nodes.sandbox import Fault
 from tests.comfy.asking import ask, told
+from tests.odd_images import HEIC, sending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -275,3 +276,22 @@ async def test_outside_comfyui_there_is_nobody_to_tell() -> None:
 async def test_ids_that_no_generation_can_have_are_refused_in_words() -> None:
     document = await told("POST", "/flux-nodes/collect", {"ids": ["\ud800"]}, status=400)
     assert "ids" in document["error"]
+
+
+async def test_an_image_that_cannot_be_opened_here_is_listed_without_one_and_its_routes_say_where_it_is(
+    sandbox: Sandbox,
+) -> None:
+    with sending(HEIC) as (address, _):
+        sandbox.inject(Fault(where="image", kind="redirect", location=address, times=None))
+        generation = await stored(seed=7)
+
+    (found,) = (await listed())["generations"]
+    assert (found["status"], found["words"]) == ("stored", "stored, cannot be opened here")
+    assert (found["has_image"], found["has_thumbnail"], found["width"], found["height"]) == (False, False, None, None)
+    assert ".heic" in found["message"]
+    for what in ("thumbnail", "image"):
+        words = (await told("GET", path(generation, what), status=409))["error"]
+        assert "cannot be opened here (image/heic" in words
+        assert f"{generation.sha256}.heic" in words
+    assert generation.id in (await told("GET", "/flux-nodes/recent"))[0]
+    await told("GET", path(generation, "workflow"))

@@ -402,7 +402,16 @@ async def test_a_passing_fault_is_ridden_out(sandbox: Sandbox, image_url: str, k
     assert image_requests(sandbox) == 3
 
 
-@pytest.mark.parametrize("kind", ["truncated", "not-image", "empty"])
+async def test_pixels_that_are_cut_off_the_same_each_time_are_asked_for_four_times_and_kept(
+    sandbox: Sandbox, image_url: str
+) -> None:
+    sandbox.inject(Fault(where="image", kind="truncated", times=None))
+    image = await fetched(image_url)
+    assert (image.facts.media_type, image.facts.width) == ("image/png", None)
+    assert image_requests(sandbox) == 4
+
+
+@pytest.mark.parametrize("kind", ["not-image", "empty"])
 async def test_what_stays_unusable_is_asked_for_four_times(sandbox: Sandbox, image_url: str, kind: Any) -> None:
     sandbox.inject(Fault(where="image", kind=kind, times=None))
     assert "no usable image" in await refusal(image_url)

@@ -4,13 +4,16 @@ import base64
 import io
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from mcp.types import ImageContent
 from PIL import Image
 
 from flux_nodes.core import catalog
+from flux_nodes.sandbox import Fault
 from mcp_server.looking import MOST_BYTES
 from tests.mcp_server.answers import facts, refusal
+from tests.odd_images import HEIC, sending
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -110,3 +113,20 @@ async def test_looking_costs_nothing(client: Client, sandbox: Sandbox) -> None:
         facts(await client.call_tool(name))
 
     assert sandbox.charges == 0
+
+
+async def test_an_image_that_cannot_be_opened_here_is_told_with_its_original(client: Client, sandbox: Sandbox) -> None:
+    with sending(HEIC) as (url, _):
+        sandbox.inject(Fault(where="image", kind="redirect", location=url, times=None))
+        made = facts(await client.call_tool("generate_image", {"prompt": "a field", "width": 256, "height": 256}))
+
+    assert (made["status"], "file" in made, "width" in made) == ("stored", False, False)
+    assert made["original"].endswith(".heic")
+    assert await anyio.Path(made["original"]).read_bytes() == HEIC
+    assert made["original"] in made["message"]
+    words = refusal(await client.call_tool("view_image", {"generation_id": made["generation_id"]}), "unreadable_image")
+    assert made["original"] in words
+    prompted = {"prompt": "b", "image_prompt": made["generation_id"]}
+    assert "no usable image" in refusal(await client.call_tool("generate_image", prompted), "invalid_request")
+    (entry,) = facts(await client.call_tool("list_generations", {}))["generations"]
+    assert made["original"] in entry["message"]

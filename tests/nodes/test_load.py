@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from flux_nodes.core.errors import InvalidRequest, StorageError, UnknownGeneration
+from flux_nodes.core.errors import InvalidRequest, StorageError, UnknownGeneration, UnreadableImage
 from flux_nodes.core.images import to_bytes
 from flux_nodes.core.request import ImagineRequest
+from flux_nodes.sandbox import Fault
 from tests.nodes.playing import SMALL, picture, result
+from tests.odd_images import HEIC, sending
 
 if TYPE_CHECKING:
     from flux_nodes.core import Generations
@@ -69,3 +71,21 @@ async def test_a_kept_image_that_is_not_here_or_no_digest_is_said(generations: G
         await result("FluxKeptImage", generations, sha256="0" * 64)
     with pytest.raises(InvalidRequest, match="sha256"):
         await result("FluxKeptImage", generations, sha256="../../settings")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_result_that_cannot_be_opened_here_ends_in_a_sentence_that_names_its_file(
+    generations: Generations, sandbox: Sandbox, count: int
+) -> None:
+    with sending(HEIC) as (url, _):
+        sandbox.inject(Fault(where="image", kind="redirect", location=url, times=None))
+        with pytest.raises(UnreadableImage, match=r"paid and not lost.*\.heic"):
+            await result("FluxImagine", generations, **SMALL, count=count)
+    (found, *_) = await generations.recent()
+    for node, values in (
+        ("FluxLoadGeneration", {"generation_id": found.id}),
+        ("FluxFetch", {"generation_id": found.id}),
+    ):
+        with pytest.raises(UnreadableImage, match=str(found.sha256)):
+            await result(node, generations, **values)
+    assert sandbox.charges == count

@@ -82,7 +82,7 @@ def _facts(generation: Generation, file: Path | None) -> list[tuple[str, str]]:
         ("started", _when(generation)),
         ("retry of", generation.retry_of),
         ("credits", _credits(generation)),
-        ("pixels", _pixels(generation)),
+        ("pixels", generation.pixels),
         ("file", None if file is None else str(file)),
     ]
     return [(name, value) for name, value in facts if value]
@@ -153,7 +153,7 @@ def _row(generation: Generation, file: Path | None) -> tuple[str, ...]:
         generation.model,
         generation.status,
         _credits(generation) or "",
-        _pixels(generation) or "",
+        generation.pixels or "",
         generation.prompt,
         "" if file is None else str(file),
     )
@@ -165,7 +165,3 @@ def _when(generation: Generation) -> str:
 
 def _credits(generation: Generation) -> str | None:
     return None if generation.credits is None else f"{generation.credits:g}"
-
-
-def _pixels(generation: Generation) -> str | None:
-    return f"{generation.width}×{generation.height}" if generation.width else None
