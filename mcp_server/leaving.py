@@ -8,12 +8,12 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from flux_nodes.core.signals import on_ending_signal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_server.carriage import Carrier
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -28,21 +28,30 @@ def heard_out(carrier: Carrier) -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
-    leaving: list[asyncio.Task[None]] = []
+    leaving: dict[int, asyncio.Task[None] | None] = {}
 
-    def leave(number: int, frame: object) -> None:
-        del frame
-        signal.signal(number, signal.SIG_DFL)
-        loop.call_soon_threadsafe(lambda: leaving.append(loop.create_task(_left(carrier, number))))
+    def leave(number: int) -> None:
+        if number in leaving:
+            _end(number)
+        leaving[number] = None
+        loop.call_soon_threadsafe(lambda: leaving.update({number: loop.create_task(_left(carrier, number))}))
 
-    before = {each: signal.signal(each, leave) for each in _SIGNALS}
-    try:
+    with on_ending_signal(leave):
         yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 async def _left(carrier: Carrier, number: int) -> None:
     await carrier.aclose()
+    _end(number)
+
+
+def _end(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
+
+
+def hang_up_as_terminate() -> None:
+    """Let SIGHUP end a server over HTTP as SIGTERM does, which that server hears out; it does not know SIGHUP."""
+    number = getattr(signal, "SIGHUP", None)  # not on Windows
+    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGTERM))

@@ -18,6 +18,7 @@ from flux_nodes.core.settings import Settings
 from mcp_server import generating, looking, resources
 from mcp_server.arguments import MOST_WAIT
 from mcp_server.carriage import PATIENCE
+from mcp_server.leaving import hang_up_as_terminate
 from mcp_server.state import State
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def serve(settings: Settings, *, http: bool = False, host: str = "127.0.0.1", po
             f"The MCP server would be open to other machines at {host}. Allowed: {', '.join(_LOOPBACK)}."
         )
     _log_to_stderr()
+    hang_up_as_terminate()
     # This is how one ends it; on Python 3.10 anyio's runner lets the cancellation out that a Ctrl-C sets off.
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         build(source).run("streamable-http", host=host, port=port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -23,17 +24,23 @@ class Delivery:
 
 def near(file: Path) -> str:
     """Return a file's path as a person here would type it: from the current folder, if it is below that."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # the current folder was deleted
+        return str(file)
     return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder, before anything is paid for. Raises StorageError."""
+    """Make the folder, and make sure that it takes files, before anything is paid for. Raises StorageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, prefix=".flux-nodes-"):
+            pass
     except OSError as error:
         raise StorageError(
-            f"Nothing was sent: the folder {folder} cannot be made ({error.strerror}). Choose another with --output."
+            f"Nothing was sent, nothing was paid: the folder {folder} takes no files ({error.strerror or error}). "
+            "Choose another with --output."
         ) from error
 
 

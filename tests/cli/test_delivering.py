@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -204,3 +205,14 @@ def test_a_workflow_whose_result_cannot_be_opened_here_says_where_it_is_in_one_s
     assert ".svg" in ended.err
     assert "paid and not lost" in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a folder that takes no files of anybody")
+@pytest.mark.parametrize("place", ["/proc", "/proc/self", "/sys", "/proc/none/there"])
+def test_a_folder_that_takes_no_files_is_refused_before_anything_is_sent(
+    terminal: Terminal, sandbox: Sandbox, place: str
+) -> None:
+    ended = terminal.type("generate", "a fox", *SMALL, "-o", place)
+    assert ended.code == 2
+    assert f"Nothing was sent, nothing was paid: the folder {place} takes no files" in ended.err
+    assert sandbox.requests == []

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,7 @@ from flux_nodes.sandbox import Fault, Sandbox
 from tests.cli.terminal import LONGEST, SMALL, Terminal, until
 
 if TYPE_CHECKING:
-    import subprocess
+    from collections.abc import Iterator
 
     from tests.cli.conftest import Clock
     from tests.delay import Delay
@@ -54,16 +56,57 @@ def test_ctrl_c_gives_a_document_of_those_that_go_on(slow: Terminal, slow_sandbo
     assert id_ in err
 
 
-def test_ctrl_c_while_a_request_is_on_its_way_still_names_its_id(
-    terminal: Terminal, sandbox: Sandbox, delay: Delay
-) -> None:
+@contextmanager
+def sending(terminal: Terminal, sandbox: Sandbox, delay: Delay) -> Iterator[subprocess.Popen[bytes]]:
+    """A command whose request the service has accepted, and holds its answer back until the end."""
     sandbox.inject(Fault(where="submit", kind="slow", seconds=0))
     with delay.held():
         process = terminal.start("generate", "a fox", *SMALL)
         until(lambda: sandbox.tasks)
-        process.send_signal(signal.SIGINT)
+        yield process
+
+
+@pytest.mark.parametrize(
+    "sent", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGHUP, signal.SIGHUP]], ids=str
+)
+def test_a_signal_while_a_request_is_on_its_way_still_names_its_id(
+    terminal: Terminal, sandbox: Sandbox, delay: Delay, sent: list[signal.Signals]
+) -> None:
+    with sending(terminal, sandbox, delay) as process:
+        for each in sent:  # a closing terminal sends SIGHUP twice
+            process.send_signal(each)
     _, err = process.communicate(timeout=LONGEST)
     (entry,) = terminal.type("list", "--json").document["generations"]
     assert (process.returncode, sandbox.charges) == (130, 1)
     assert f"flux-nodes wait {entry['id']}" in err.decode()
     assert terminal.type("wait", entry["id"]).code == 0
+
+
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_command_at_once(
+    terminal: Terminal, sandbox: Sandbox, delay: Delay, again: signal.Signals
+) -> None:
+    with sending(terminal, sandbox, delay) as process:
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(again)
+        _, err = process.communicate(timeout=LONGEST)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    (entry,) = terminal.type("list", "--json").document["generations"]
+    assert terminal.type("status", entry["id"], "--json").document["status"] == "unconfirmed"
+
+
+def test_a_signal_that_is_ignored_stays_ignored(terminal: Terminal, sandbox: Sandbox, delay: Delay) -> None:
+    sandbox.inject(Fault(where="submit", kind="slow", seconds=0))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with delay.held():
+            process = terminal.start("generate", "a fox", *SMALL)
+            until(lambda: sandbox.tasks)
+            process.send_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.communicate(timeout=LONGEST)
+    assert process.returncode == 0

@@ -87,7 +87,7 @@ async def known(environment: dict[str, str]) -> list[str | None]:
         return [generation.task_id for generation in await generations.recent()]
 
 
-@pytest.mark.parametrize("sent", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
+@pytest.mark.parametrize("sent", [[signal.SIGHUP], [signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
 async def test_the_answer_is_heard_out_before_a_signal_ends_the_server(
     environment: dict[str, str], sandbox: Sandbox, delay: Delay, sent: list[signal.Signals]
 ) -> None:
