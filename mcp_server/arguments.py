@@ -74,6 +74,13 @@ class GetArguments(Arguments):
     )
 
 
+class ConfirmArguments(Arguments):
+    """Arguments of confirm_generation."""
+
+    generation_id: GenerationId
+    task_id: str = Field(min_length=1, max_length=300, description="The service's own id of it, as the user found it.")
+
+
 class ViewArguments(Arguments):
     """Arguments of view_image."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, Field
 
 from flux_nodes.core import catalog
-from flux_nodes.core.errors import StorageError
+from flux_nodes.core.errors import ImageUnavailable, StorageError
 from flux_nodes.core.generation import Status  # noqa: TC001 - pydantic reads the annotation when it runs
 from mcp_server.pictures import picture_file
 
@@ -149,8 +149,8 @@ async def entry(generation: Generation, generations: Generations) -> Entry:
     """Tell one generation in short; an image that is lost from the disk has no file."""
     prompt = generation.prompt
     file = None
-    with suppress(StorageError):
-        file = await picture_file(generation, generations)
+    with suppress(StorageError, ImageUnavailable):
+        file = await picture_file(generation, generations, collect=False)  # a list is looked at, and asks nobody
     return Entry(
         generation_id=generation.id,
         created_at=generation.created_at.isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""The tools that bring an image about: generate_image, and get_generation to collect what was not ready."""
+"""The tools that bring an image about: generate_image, get_generation and confirm_generation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flux_nodes.core import catalog
 from flux_nodes.core.errors import InvalidRequest
-from mcp_server.arguments import MOST_WAIT, GetArguments
+from mcp_server.arguments import MOST_WAIT, ConfirmArguments, GetArguments
 from mcp_server.facts import GenerationFacts, generation_facts
 from mcp_server.image_prompt import image_prompt
 from mcp_server.imagine_arguments import ImagineArguments
 from mcp_server.progress import Progress
-from mcp_server.tool import CREATES, LOOKS, tool
+from mcp_server.tool import CREATES, LOOKS, SETTLES, tool
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
@@ -47,6 +47,13 @@ async def get_generation(context: Context[State], given: GetArguments) -> Genera
     await _watch(carriage, given.wait_seconds, context)
     # If it was reused, then by another call, not by this.
     return await _told(replace(await carriage.stands(), reused=False), generations)
+
+
+async def confirm_generation(context: Context[State], given: ConfirmArguments) -> GenerationFacts:
+    """Give a generation whose answer was lost its task id, and look how it stands."""
+    generations = await context.request_context.lifespan_context.generations()
+    confirmed = await generations.confirm_task(given.generation_id, given.task_id)
+    return await _told(await generations.refresh(confirmed.id), generations)
 
 
 async def _watch(carriage: Carriage, seconds: float, context: Context[State]) -> None:
@@ -119,5 +126,17 @@ def tools() -> list[Tool]:
             arguments=GetArguments,
             output=GenerationFacts,
             hints=LOOKS,
+        ),
+        tool(
+            confirm_generation,
+            title="Confirm a generation",
+            description=(
+                "Give a generation whose answer was lost (status unconfirmed) the service's task id, when the user has "
+                "found it: in an error that said to note it, or at the service. The service is asked whether it knows "
+                "that task. Free. Nothing is sent again, and a task id that is there is never replaced. Never guess one."
+            ),
+            arguments=ConfirmArguments,
+            output=GenerationFacts,
+            hints=SETTLES,
         ),
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ from flux_nodes.graph.provenance import file_name, picture
 if TYPE_CHECKING:
     from flux_nodes.core import Generation, Generations, Settings
 
+_SIGNATURE, _FRAME = 8, 12
+"""Bytes of a PNG's signature, and of a chunk beside its body."""
+
 _NAMED = re.compile(r".*\b(g-[0-9a-z]{4,20})\.png")
 
 
@@ -26,15 +30,19 @@ def folder(settings: Settings) -> Path:
     return (settings.home / "pictures").absolute()
 
 
-async def picture_file(generation: Generation, generations: Generations) -> Path | None:
+async def picture_file(generation: Generation, generations: Generations, *, collect: bool = True) -> Path | None:
     """Return the file of a generation's picture; None while it has no image, and of one that nothing here can open.
 
-    Raises StorageError.
+    Its image is collected again if it is damaged or missing, unless `collect` is false: None then.
+    Raises StorageError, ImageUnavailable.
     """
     if generation.status != "stored":
         return None
     file = folder(generations.settings) / file_name(generation)
-    if not file.is_file():
+    if not await asyncio.to_thread(_is_whole, file):
+        original = generations.file(generation)
+        if not collect and (original is None or not original.is_file()):
+            return None
         try:
             data = await picture(generations, generation)
         except UnreadableImage:
@@ -47,6 +55,25 @@ async def picture_file(generation: Generation, generations: Generations) -> Path
                 f"Its image is stored all the same: {generations.file(generation)}"
             ) from error
     return file
+
+
+def _is_whole(file: Path) -> bool:
+    """Tell whether a PNG is there whole, by the checksum of each of its chunks: a copy has no digest to go by.
+
+    Source: PNG specification, section 5.3.
+    """
+    try:
+        data = memoryview(file.read_bytes())
+    except OSError:
+        return False
+    at, kind = _SIGNATURE, b""
+    while kind != b"IEND" and at + _FRAME <= len(data):
+        end = at + _FRAME + int.from_bytes(data[at : at + 4], "big")
+        kind = bytes(data[at + 4 : at + 8])
+        if end > len(data) or zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            return False
+        at = end
+    return kind == b"IEND" and at == len(data)
 
 
 def shown_by(path: Path, settings: Settings) -> str | None:

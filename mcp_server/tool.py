@@ -33,6 +33,9 @@ LOOKS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_
 CREATES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
 """Hints of a tool that adds something, anew with each call."""
 
+SETTLES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+"""Hints of a tool that writes something down once, and costs nothing."""
+
 
 class _AsTheyCame(ArgModelBase):
     """Arguments as the client sent them: the SDK's own check would stop at its first layer and hide the rest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..core.errors import FluxNodesError, UnreadableImage
@@ -14,7 +14,7 @@ from .delivery import deliver
 from .screen import say
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from ..core.generation import Generation
@@ -61,6 +61,13 @@ async def _noted(starting: Awaitable[Generation], under_way: list[str]) -> Gener
     if not generation.settled:
         under_way.append(generation.id)
     return generation
+
+
+def marked(outcome: Outcome, reused: Collection[str]) -> Outcome:
+    """Say of an outcome, which was looked up since, that it was there when it was asked for."""
+    if outcome.generation is None or outcome.id not in reused:
+        return outcome
+    return replace(outcome, generation=replace(outcome.generation, reused=True))
 
 
 async def collect(

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 _REQUEST = frozenset({"model", "prompt", "seed"})
 
 
-def generation_document(generation: Generation, file: Path | None, original: Path | None) -> dict[str, object]:
-    """Return a generation as JSON, with absolute paths of its image: `file`, and the service's own bytes."""
+def generation_document(
+    generation: Generation, file: Path | None, original: Path | None, *, again: Generation | None = None
+) -> dict[str, object]:
+    """Return a generation as JSON, with absolute paths of its image: `file`, and the service's own bytes.
+
+    `again` is what it was sent again as.
+    """
     return {
         "id": generation.id,
         "task_id": generation.task_id,
@@ -37,6 +42,7 @@ def generation_document(generation: Generation, file: Path | None, original: Pat
         "credits": generation.credits,
         "reused": generation.reused,
         "retry_of": generation.retry_of,
+        "retried_as": None if again is None else again.id,
         "door": generation.door,
         "service": generation.service,
         "created_at": generation.created_at.isoformat(),

@@ -5,19 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.catalog import model
+from ..core.generation import SENT_AGAIN
+from ..core.process import Owner
 
 if TYPE_CHECKING:
     from ..core.generation import Generation
     from ..core.settings import Settings
 
 
-def explanation(generation: Generation, settings: Settings) -> list[tuple[str, str]]:
-    """Return what to tell of a generation whose answer is not there, by title; of any other, nothing."""
+def explanation(
+    generation: Generation, settings: Settings, *, again: Generation | None = None
+) -> list[tuple[str, str]]:
+    """Return what to tell of a generation whose answer is not there, by title; of any other, nothing.
+
+    `again` is what it was sent again as.
+    """
     if generation.status == "intent":
         return _of_intent(generation)
     if generation.status == "unconfirmed":
-        return _of_unconfirmed(generation, settings)
+        return _of_unconfirmed(generation, settings, again)
     return []
+
+
+def sent_again(again: Generation) -> str:
+    """Say what a generation was sent again as, and how that is had."""
+    if again.status in SENT_AGAIN:
+        return f"it was sent again already, as {again.id}, which is {again.status}: `flux-nodes status {again.id}`."
+    return f"it was sent again already, as {again.id}: `flux-nodes wait {again.id}` collects that, free of charge."
 
 
 def risk(generation: Generation) -> str:
@@ -36,6 +50,8 @@ def _price(generation: Generation) -> str:
 
 
 def _of_intent(generation: Generation) -> list[tuple[str, str]]:
+    if not Owner.parse(generation.owner).can_be_looked_up:
+        return _of_intent_elsewhere(generation)
     return [
         ("happened", "It is written down, and a program that still runs is sending it; the service has not answered."),
         ("paid", f"{_price(generation)}, as soon as the service has taken it."),
@@ -43,19 +59,36 @@ def _of_intent(generation: Generation) -> list[tuple[str, str]]:
     ]
 
 
-def _of_unconfirmed(generation: Generation, settings: Settings) -> list[tuple[str, str]]:
+def _of_intent_elsewhere(generation: Generation) -> list[tuple[str, str]]:
+    host = Owner.parse(generation.owner).host or "its name is not known"
+    happened = f"It was written down on another machine ({host}). Nobody knows from here whether that still sends it."
+    do = (
+        f"Look at the journal of that machine; `flux-nodes wait {generation.id}` follows it here. Without any word "
+        "from there, it is unconfirmed ten minutes after it was started."
+    )
+    return [("happened", happened), ("paid", f"{_price(generation)} or nothing."), ("to do", do)]
+
+
+def _of_unconfirmed(generation: Generation, settings: Settings, again: Generation | None) -> list[tuple[str, str]]:
     id_ = generation.id
     webhook = (
         f"If the service took it, its webhook to {settings.webhook_host} settles it by itself."
         if settings.webhook_host
         else "The service cannot be asked about it: only its answer would have told the task id."
     )
-    again = f"`flux-nodes retry {id_}` sends it again after asking, and may pay a second time."
-    seeded = f" Until then the same picture is not sent by merely asking for it again; --fresh does. {again}"
+    sending = f"`flux-nodes retry {id_}` sends it again after asking, and may pay a second time."
+    if again is not None:
+        sending = f"I{sent_again(again)[1:]} `flux-nodes retry {id_}` does not pay once more; --fresh does."
+    elif generation.seed is not None:
+        sending = f"Until then the same picture is not sent by merely asking for it again; --fresh does. {sending}"
     return [
         ("happened", "It was sent, and no answer came: the service may have taken it, or never have seen it."),
         ("paid", f"{_price(generation)} or nothing: compare what `flux-nodes account` shows with what you expect."),
         ("to wait", webhook),
-        ("to send", again if generation.seed is None else seeded.strip()),
+        (
+            "to confirm",
+            f"With its task id, from the service or a log: `flux-nodes confirm {id_} TASK`, free of charge.",
+        ),
+        ("to send", sending),
         ("to leave", "It costs nothing more: it is never sent again by itself."),
     ]

@@ -117,7 +117,7 @@ async def collect(asked: Asked) -> Answer:
     wanted = _ids(document(asked).get("ids"))
     settings = await service.settings()
     async with opened(settings) as generations:
-        owed = await (generations.unfinished() if wanted is None else _owed(generations, wanted))
+        owed = await (generations.owed() if wanted is None else _owed(generations, wanted))
     ids = [generation.id for generation in owed]
     if ids:
         _keep(settings, ids)

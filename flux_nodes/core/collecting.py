@@ -6,7 +6,8 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from .errors import ImageUnavailable, ServiceError, ServiceUnreachable, StillRunning
+from .errors import ImageUnavailable, ServiceError, ServiceUnreachable, StillRunning, StorageError
+from .restore import Restorer
 from .unbroken import Shared, blocking
 
 if TYPE_CHECKING:
@@ -48,9 +49,14 @@ class Collector:
         self._store = store
         self._service = service
         self._downloads: dict[str, _Download] = {}
+        self._restorer = Restorer(client=client, downloader=downloader, journal=journal, store=store, service=service)
 
     async def follow(self, known: Generation, *, seconds: float) -> AsyncGenerator[Generation, None]:
-        """Yield one generation now and whenever it has moved, until it is settled. Raises StillRunning."""
+        """Yield one generation now and whenever it has moved, until it is settled. Raises StillRunning.
+
+        A stored image that is damaged or missing on the disk is collected again.
+        """
+        known = await self._checked(known)
         yield known
         until = asyncio.get_running_loop().time() + seconds
         if known.status == "intent":
@@ -58,8 +64,11 @@ class Collector:
             yield known
         if known.settled or known.task_id is None:
             return
-        known.require_service(self._service)
         left = until - asyncio.get_running_loop().time()
+        if known.was_lost:
+            yield await self._restored_in_time(known, left)
+            return
+        known.require_service(self._service)
         try:
             async with aclosing(self._watcher.follow([known.task_id], seconds=left)) as tasks:
                 async for task in tasks:
@@ -87,17 +96,44 @@ class Collector:
                 continue
 
     async def refresh(self, known: Generation) -> Generation:
-        """Ask the service once, and collect the image if it is ready."""
+        """Ask the service once, and collect the image if it is ready, or if it is damaged or missing on the disk."""
+        known = await self._checked(known)
         if known.status == "intent":
             await blocking(self._journal.settle_abandoned)
             known = await blocking(self._journal.get, known.id)
         if known.settled or known.task_id is None:
             return known
+        if known.was_lost:
+            return await self._restorer.restored(known)
         known.require_service(self._service)
         async with aclosing(self._take(known, await self._client.fetch(known.task_id))) as moves:
             async for moved in moves:
                 known = moved
         return known
+
+    async def data(self, known: Generation) -> bytes:
+        """Return the bytes of a stored image, which is collected again if it is damaged or missing on the disk.
+
+        Raises StorageError, ImageUnavailable.
+        """
+        found = await blocking(self._store.read, known)
+        if found is None:
+            known = await self._restorer.restored(await blocking(self._journal.lost, known.id))
+            found = await blocking(self._store.read, known)
+        if found is None:
+            raise StorageError(f"The image of {known.id} is not where it was put: something else changes the store.")
+        return found
+
+    async def _checked(self, known: Generation) -> Generation:
+        if known.status == "stored" and not await blocking(self._store.holds, known):
+            return await blocking(self._journal.lost, known.id)
+        return known
+
+    async def _restored_in_time(self, known: Generation, seconds: float) -> Generation:
+        try:
+            return await asyncio.wait_for(self._restorer.restored(known), seconds)
+        except TimeoutError:
+            raise StillRunning([known.id]) from None
 
     async def _sent(self, known: Generation, until: float) -> Generation:
         """Wait while a process is sending it; an intent whose process has ended becomes unconfirmed."""

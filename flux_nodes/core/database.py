@@ -43,6 +43,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs on one machine can use it. Source: sqlite.org/wal.html, "Disadvantages"."""
+        return self._engine.dialect.name == "sqlite"
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()

@@ -64,11 +64,12 @@ class Patience:
 
 
 class _PassingError(Exception):
-    """A failure that asking again may mend; `wish` is the host's own `Retry-After`."""
+    """A failure that asking again may mend; `wish` is the host's own `Retry-After`, `status` its answer."""
 
-    def __init__(self, why: str, *, wish: float | None = None) -> None:
+    def __init__(self, why: str, *, wish: float | None = None, status: int | None = None) -> None:
         super().__init__(why)
         self.wish = wish
+        self.status = status
 
 
 class _SpoiledError(_PassingError):
@@ -110,23 +111,24 @@ class Downloader:
     ) -> None:
         await self._transport.aclose()
 
-    async def download(self, url: str, *, failures: list[str] | None = None) -> Downloaded:
-        """Return the image at an address, asking again while that can help. Raises ImageUnavailable.
+    async def download(self, url: str, *, failures: list[str] | None = None, insist: float | None = None) -> Downloaded:
+        """Return the image at an address, asking again while that can help, but no longer than `insist` seconds.
 
         What nothing here can open is an image too: where its format is unknown, or its pixels do not decode to the
         end, if the very same bytes came each time.
 
-        `failures` takes why each try failed, for a caller that gives up sooner.
+        `failures` takes why each try failed, for a caller that gives up sooner. Raises ImageUnavailable.
         """
         seconds = self._patience.whole
+        longest = self._policy.deadline if insist is None else insist
         try:
-            return await asyncio.wait_for(self._insist(url, [] if failures is None else failures), seconds)
+            return await asyncio.wait_for(self._insist(url, [] if failures is None else failures, longest), seconds)
         except TimeoutError as error:
             raise ImageUnavailable(f"The image could not be downloaded within {seconds:g} seconds.") from error
 
-    async def _insist(self, url: str, failures: list[str]) -> Downloaded:
+    async def _insist(self, url: str, failures: list[str], longest: float) -> Downloaded:
         clock = asyncio.get_running_loop().time
-        until = clock() + self._policy.deadline
+        until = clock() + longest
         attempt = 0
         spoiled: list[Downloaded | None] = []
         while True:
@@ -140,7 +142,9 @@ class Downloader:
                 if len(spoiled) == _SPOILED_TRIES and (same := _the_same(spoiled)) is not None:
                     return same
                 if len(spoiled) == _SPOILED_TRIES or clock() + wait > until:
-                    raise ImageUnavailable(f"The image could not be downloaded: {failure}.") from failure
+                    raise ImageUnavailable(
+                        f"The image could not be downloaded: {failure}.", status=failure.status
+                    ) from failure
             await asyncio.sleep(wait)
             attempt += 1
 
@@ -194,9 +198,12 @@ class Downloader:
     def _check_head(self, response: httpx2.Response) -> None:
         status = response.status_code
         if status in _PASSING:
-            raise _PassingError(f"HTTP {status}", wish=retry_after(response.headers, now=datetime.now(UTC)))
+            wish = retry_after(response.headers, now=datetime.now(UTC))
+            raise _PassingError(f"HTTP {status}", wish=wish, status=status)
         if status != 200:
-            raise ImageUnavailable(f"The image could not be downloaded: its host answered HTTP {status}.")
+            raise ImageUnavailable(
+                f"The image could not be downloaded: its host answered HTTP {status}.", status=status
+            )
         length = response.headers.get("content-length", "")
         if length.isascii() and length.isdigit():
             self._check_size(int(length[:20]))

@@ -245,13 +245,22 @@ class PartlyFailed(FluxNodesError):
 class ImageUnavailable(FluxNodesError):
     """The generation is finished and paid, but its image could not be had; asking again is free.
 
-    `data` are the bytes that came and were not taken for it, where they may be kept all the same.
+    `data` are the bytes that came and were not taken for it, where they may be kept all the same; `status` is what the
+    image's host answered, where it answered with no image.
     """
 
-    def __init__(self, sentence: str, *, generation_id: str | None = None, data: bytes | None = None) -> None:
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        generation_id: str | None = None,
+        data: bytes | None = None,
+        status: int | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.generation_id = generation_id
         self.data = data
+        self.status = status
 
 
 class UnreadableImage(FluxNodesError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -19,8 +20,16 @@ finished: the image is ready at the service · stored: the image is here · fail
 service did not take it, nothing was paid · unconfirmed: the answer to the submit was lost, it may have been charged.
 """
 
+SENT_AGAIN: frozenset[Status] = frozenset({"failed", "refused", "unconfirmed"})
+"""Statuses of which a generation can be sent again."""
+
 SETTLED: frozenset[Status] = frozenset({"stored", "failed", "refused", "unconfirmed"})
 """Statuses that following does not change."""
+
+
+def claim_on(service: str, fingerprint: str) -> str:
+    """Name a picture of a service: whoever asks for the same one finds who holds it already."""
+    return hashlib.sha256(f"{service}\n{fingerprint}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +39,9 @@ class Generation:
     Times are UTC; `size` (bytes), `width` and `height` (pixels) are those of the stored image; the
     latter two are not known of one that nothing here can open.
     `credits` is what it cost (0 when it was refused), `retry_of` the generation that it repeats, `graph` the digest of
-    the graph that asked for it; `reused` says that asking for it found it there already, free of charge.
+    the graph that asked for it, `owner` the process that sends it (`process.Owner`); `reused` says that asking for it
+    found it there already, free of charge. `sha256` is that of the stored image, also after that was lost from the
+    disk: the generation is "finished" again then.
     """
 
     id: str
@@ -53,6 +64,7 @@ class Generation:
     credits: float | None = None
     retry_of: str | None = None
     graph: str | None = None
+    owner: str | None = None
     reused: bool = False
 
     @property
@@ -60,9 +72,16 @@ class Generation:
         """Whether following it any longer would change nothing."""
         return self.status in SETTLED
 
+    @property
+    def was_lost(self) -> bool:
+        """Whether its image was stored, and then found damaged or missing on the disk."""
+        return self.status == "finished" and self.sha256 is not None
+
     def require_service(self, service: str) -> None:
         """Raise OtherService unless this is the service that it belongs to: any other would not know it."""
-        if self.service != service:
+        from .service_name import service_name
+
+        if service_name(self.service) != service_name(service):
             raise OtherService(self.id, service=self.service, set_to=service)
 
     @property

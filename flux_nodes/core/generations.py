@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from .client import ApiframeClient
 from .collecting import Collector
+from .confirming import confirm
 from .download import Downloader
 from .errors import (
     Fault,
     GenerationFailed,
+    ImageUnavailable,
     InvalidImage,
     InvalidRequest,
     ServiceError,
@@ -28,6 +30,7 @@ from .errors import (
     UnreadableImage,
 )
 from .merge import merge
+from .process import Owner
 from .sending import Sender
 from .store import GRAPH, ImageStore
 from .unbroken import blocking
@@ -156,12 +159,20 @@ class Generations:
         """Do the second half of `start`: send what was written down. This is what costs."""
         return await self._sender.send(intent, request)
 
-    async def again(self, id_: str) -> Generation:
+    async def again(self, id_: str, *, fresh: bool = False) -> Generation:
         """Send anew a generation that failed, was refused, or of which nobody knows; it may cost a second time.
 
-        Raises NothingSent when it is under way or stored, and what `start` raises.
+        One that was sent again already is not sent a third time, whoever did it: what it was sent as is returned,
+        `reused` and free. `fresh` sends it regardless, and pays.
+
+        Raises NothingSent when it is under way or stored, or when what it was sent as is lost too, and what `start`
+        raises.
         """
-        return await self._sender.again(await self.get(id_))
+        return await self._sender.again(await self.get(id_), fresh=fresh)
+
+    async def sent_again(self, id_: str) -> Generation | None:
+        """Return the generation that this one was sent again as, if it was. Raises UnknownGeneration."""
+        return await blocking(self._journal.sent_again, (await self.get(id_)).id)
 
     async def get(self, id_: str) -> Generation:
         """Return what the journal knows, by id or task id; asks nobody. Raises UnknownGeneration."""
@@ -190,15 +201,45 @@ class Generations:
         """
         return await blocking(self._journal.confirm, id_, task_id)
 
+    async def confirm_task(self, id_: str, task_id: str) -> Generation:
+        """Give a generation whose own answer was lost the task id that a person found, if the service knows the task.
+
+        Nothing is sent again, and nothing is paid. Raises UnknownGeneration; NotConfirmed when it has another task id,
+        was never accepted, or the task is unknown to the service or that of another generation; ServiceError when the
+        service could not be asked.
+        """
+        known = await self.get(id_)
+        return await confirm(
+            known, task_id, client=self._client, journal=self._journal, service=self.settings.service_name
+        )
+
     async def unfinished(self) -> list[Generation]:
         """Return what this service still owes: all that was accepted and is not stored, the newest first.
 
-        Intents whose program has ended become unconfirmed on the way.
+        Intents whose program has ended become unconfirmed on the way. An image that was lost from the disk and that
+        the service no longer has is owed no more.
         """
         from .journal import UNFINISHED
 
         await blocking(self._journal.settle_abandoned)
-        return await self.recent(most=None, statuses=UNFINISHED, service=self.settings.service_name)
+        found = await self.recent(most=None, statuses=UNFINISHED, service=self.settings.service_name)
+        return [generation for generation in found if not (generation.was_lost and generation.message)]
+
+    async def owed(self) -> list[Generation]:
+        """Return what `unfinished` does, and all that was stored and is damaged or missing on the disk now.
+
+        It looks at every stored image: at its size and times, and at its bytes where those say that it was changed.
+        """
+        await blocking(self._look_for_losses)
+        return await self.unfinished()
+
+    def _look_for_losses(self) -> None:
+        service = self.settings.service_name
+        for generation in self._journal.recent(most=None, statuses=["stored"], service=service):
+            # Programs on several machines may share a journal, and each has a store of its own.
+            is_kept_here = self._journal.is_local or Owner.parse(generation.owner).is_of_this_host
+            if is_kept_here and not self._store.seems_whole(generation):
+                self._journal.lost(generation.id)
 
     async def spending(self, *, days: int = 30) -> list[Spending]:
         """Return what was spent, by day (UTC), door and service; the newest day first."""
@@ -236,8 +277,8 @@ class Generations:
             raise StillRunning(late)
 
     async def resume(self, *, seconds: float | None = None) -> AsyncGenerator[Generation, None]:
-        """Carry on with everything unfinished, from any door, as `follow` does."""
-        owed = [generation.id for generation in await self.unfinished()]
+        """Carry on with everything unfinished, from any door, as `follow` does; `owed` tells what that is."""
+        owed = [generation.id for generation in await self.owed()]
         async with aclosing(self.follow(*owed, seconds=seconds)) as moves:
             async for moved in moves:
                 yield moved
@@ -252,10 +293,12 @@ class Generations:
     def require_image(self, generation: Generation) -> Generation:
         """Return the generation if its image is stored.
 
-        Raises GenerationFailed, SubmitUnconfirmed, StillRunning, ServiceError.
+        Raises GenerationFailed, SubmitUnconfirmed, StillRunning, ServiceError, ImageUnavailable.
         """
         if generation.status == "stored":
             return generation
+        if generation.was_lost and generation.message:
+            raise ImageUnavailable(generation.message, generation_id=generation.id)
         words = generation.message or "The service gave no reason."
         if generation.status == "failed":
             raise GenerationFailed(
@@ -271,18 +314,21 @@ class Generations:
 
     def file(self, generation: Generation) -> Path | None:
         """Return where its image is stored: the service's own bytes. None while there is none."""
-        return self._store.file(generation)
+        return self._store.file(generation) if generation.status == "stored" else None
 
     async def data(self, generation: Generation) -> bytes:
-        """Return the image file's bytes. Raises what `require_image` raises, and StorageError."""
-        return await blocking(self._store.read, self.require_image(generation))
+        """Return the image file's bytes; an image that is damaged or missing on the disk is collected again, free.
+
+        Raises what `require_image` raises, ImageUnavailable where that is of no use, and StorageError.
+        """
+        return await self._collector.data(self.require_image(generation))
 
     def is_signed(self, generation: Generation) -> bool:
         """Tell whether the stored image brings content credentials; False while none is stored. Blocks for a moment."""
         from .content_credentials import is_signed
 
         try:
-            return is_signed(self._store.read(generation))
+            return is_signed(self._store.read(generation) or b"")
         except StorageError:
             return False
 
@@ -300,7 +346,13 @@ class Generations:
         """
         if not _DIGEST.fullmatch(sha256):  # it comes from a graph, and becomes part of a file's name
             raise InvalidRequest([Fault("sha256", f"{sha256[:80]!r} is no SHA-256", "64 digits of 0-9 and a-f")])
-        return await blocking(self._store.get, sha256, "")
+        try:
+            return await blocking(self._store.get, sha256, "")
+        except StorageError as error:
+            raise StorageError(
+                f"{error} It was sent as an image prompt before, and only the store of the machine that sent it keeps "
+                "it. Put the file there again, or load the image from a file of yours."
+            ) from error
 
     async def array(self, generation: Generation) -> Array:
         """Return the image as float32 [1, H, W, C] in 0..1. Raises what `data` raises, and UnreadableImage."""

@@ -6,7 +6,6 @@ when it returns. Several processes may use one journal at once.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from dataclasses import dataclass, replace
@@ -17,9 +16,11 @@ from sqlalchemy import func, insert, or_, select, update
 
 from .database import Database, Taken
 from .errors import BudgetReached, NotConfirmed, UnknownGeneration
-from .journal_reading import first, generation_of, newest, of_image
-from .process import is_gone, this_process
+from .generation import SENT_AGAIN, claim_on
+from .journal_reading import first, generation_of, newest, of_image, successor
+from .process import LONGEST_SEND, is_gone, this_process
 from .schema import GENERATIONS, is_ready, prepare
+from .service_name import service_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +37,14 @@ _BEFORE: dict[Status, tuple[Status, ...]] = {
     "finished": ("submitted", "running", "finished"),
     "stored": ("submitted", "running", "finished", "stored"),
     "failed": ("submitted", "running"),
-    "refused": ("intent",),
+    "refused": ("intent", "unconfirmed"),
     "unconfirmed": ("intent",),
 }
-"""From which states a state may be entered. A late word of another process never turns a life back."""
+"""From which states a state may be entered. A late word of another process never turns a life back.
+
+The sender's own word wins over what another process made of its silence: it may say of an unconfirmed generation that
+it was accepted, or refused.
+"""
 
 UNFINISHED: tuple[Status, ...] = ("submitted", "running", "finished")
 """Statuses from which following goes on; an intent first has to become one of them."""
@@ -52,8 +57,8 @@ An unconfirmed one keeps it: asking once more for what may be paid already takes
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _CUT_SHORT = (
-    "The program ended while it was sending this. It may have been accepted and charged; it was not sent again. "
-    "Look at your APIFRAME account before you ask once more."
+    "The program that was sending this has ended, or runs on another machine: nobody knows here whether it was "
+    "accepted and charged. It was not sent again. Look at your APIFRAME account before you ask once more."
 )
 
 
@@ -62,7 +67,8 @@ class Intent:
     """What is about to be sent, and on which terms.
 
     `fresh` pays even where the same picture is there already; `budget` is the most credits a day (UTC) in all doors;
-    `graph` is the digest of the graph that asks, in the store.
+    `retry_of` is what this sends again, which is done once unless `fresh`; `graph` is the digest of the graph that
+    asks, in the store. `service` is kept as `service_name` gives it.
     """
 
     request: ImagineRequest
@@ -74,6 +80,10 @@ class Intent:
     retry_of: str | None = None
     graph: str | None = None
 
+    def __post_init__(self) -> None:
+        """Give the service its one name."""
+        object.__setattr__(self, "service", service_name(self.service))  # the way of a frozen dataclass
+
     @property
     def claim(self) -> str | None:
         """Name the picture that this asks for; None without a seed, for then every request is another picture."""
@@ -84,8 +94,7 @@ class Intent:
         """The names that this picture may be held under: the claim, and the one of versions before 0.3."""
         if self.request.seed is None:
             return ()
-        seals = (f"{self.service}\n{fingerprint}" for fingerprint in self.request.fingerprints)
-        return tuple(hashlib.sha256(seal.encode()).hexdigest() for seal in seals)
+        return tuple(claim_on(self.service, fingerprint) for fingerprint in self.request.fingerprints)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +124,11 @@ class Journal:
             self._database.close()
             raise
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs on one machine can use it."""
+        return self._database.is_local
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
@@ -143,7 +157,7 @@ class Journal:
             return holder
         _hold_budget(connection, intent)
         if intent.claim is not None:
-            connection.execute(update(GENERATIONS).where(GENERATIONS.c.claim == intent.claim).values(claim=None))
+            connection.execute(update(GENERATIONS).where(GENERATIONS.c.claim.in_(intent.claims)).values(claim=None))
         row = _row(intent)
         connection.execute(insert(GENERATIONS).values(row))
         return generation_of(row)
@@ -185,8 +199,19 @@ class Journal:
         )
 
     def lost(self, id_: str) -> Generation:
-        """Record that a stored image is no longer on the disk: it is to be collected again."""
-        return self._enter(id_, "finished", before=("stored",), sha256=None)
+        """Record that a stored image is damaged or no longer on the disk: it is to be collected again.
+
+        Its digest and its facts are kept: the file may come back.
+        """
+        return self._enter(id_, "finished", before=("stored",))
+
+    def gone(self, id_: str, message: str) -> Generation:
+        """Record that an image which was lost from the disk cannot be had from the service any more either."""
+        return self._enter(id_, "finished", before=("finished",), message=message)
+
+    def found(self, id_: str) -> Generation:
+        """Record that the image which was lost from the disk is there again, as it was."""
+        return self._enter(id_, "stored", before=("finished",), message=None)
 
     def failed(self, id_: str, message: str) -> Generation:
         """Record that the service gave it up."""
@@ -204,7 +229,8 @@ class Journal:
         """Turn intents whose sender has ended into unconfirmed ones, and return them."""
         with self._database.reading() as connection:
             rows = connection.execute(select(GENERATIONS).where(GENERATIONS.c.status == "intent")).mappings().all()
-        gone = [row["id"] for row in rows if is_gone(row["owner"], since=row["created_at"])]
+        local = self.is_local
+        gone = [row["id"] for row in rows if is_gone(row["owner"], since=row["created_at"], local=local)]
         return [self.unconfirmed(id_, _CUT_SHORT) for id_ in gone]
 
     def confirm(self, id_: str, task_id: str) -> Generation:
@@ -225,6 +251,15 @@ class Journal:
             facts = {"status": "submitted", "task_id": task_id, "message": None, "updated_at": _now()}
             connection.execute(update(GENERATIONS).where(is_lost).values(facts))
         return self.get(id_)
+
+    def sent_again(self, id_: str) -> Generation | None:
+        """Return the generation that a lost one was sent again as: the last of them, where that was done repeatedly.
+
+        A generation of the same picture that was asked for later is as good. One that was refused does not count.
+        """
+        with self._database.reading() as connection:
+            known = first(connection, GENERATIONS.c.id == id_)
+            return None if known is None else successor(connection, known)
 
     def get(self, id_: str) -> Generation:
         """Return the generation with this id, or with this task id. Raises UnknownGeneration."""
@@ -253,8 +288,9 @@ class Journal:
         Only those of these statuses and this service when any are named, and that have all the `words` in their
         prompt, model, door or ids, whatever their case.
         """
+        name = None if service is None else service_name(service)
         with self._database.reading() as connection:
-            return newest(connection, most=most, statuses=statuses, service=service, words=words)
+            return newest(connection, most=most, statuses=statuses, service=name, words=words)
 
     def spending(self, *, days: int = 30) -> list[Spending]:
         """Return what was spent, by day, door and service; the newest day first."""
@@ -288,6 +324,8 @@ def _unknown(id_: str) -> UnknownGeneration:
 
 
 def _holder(connection: Connection, intent: Intent) -> Generation | None:
+    if intent.retry_of is not None:
+        return _sent_again(connection, intent)
     if intent.claim is None or intent.fresh:
         return None
     columns = GENERATIONS.c
@@ -299,15 +337,34 @@ def _holder(connection: Connection, intent: Intent) -> Generation | None:
     return None if found is None else replace(found, reused=True)
 
 
+def _sent_again(connection: Connection, intent: Intent) -> Generation | None:
+    """Return what makes sending a generation again needless: it is lost no more, or it was sent again already."""
+    known = first(connection, GENERATIONS.c.id == intent.retry_of)
+    if known is None:
+        return None
+    if known.status not in SENT_AGAIN:
+        return replace(known, reused=True)
+    found = None if intent.fresh else successor(connection, known)
+    return None if found is None else replace(found, reused=True)
+
+
 def _hold_budget(connection: Connection, intent: Intent) -> None:
+    """Raise BudgetReached unless the day's budget leaves enough.
+
+    Counted is what was asked for today, unless it was refused: also what is under way, and what nobody knows of. And
+    what is being sent right now, though it was written down yesterday.
+    """
     if intent.budget is None:
         return
     columns = GENERATIONS.c
-    today = datetime.now(UTC).date()
+    now = datetime.now(UTC)
     # By its two ends, and not as the beginning of a text: only so does the index by time help.
-    is_today = (columns.created_at >= f"{today}") & (columns.created_at < f"{today + timedelta(days=1)}")
-    at_this_service = select(func.sum(columns.credits)).where(is_today, columns.service == intent.service)
-    spent = float(connection.execute(at_this_service).scalar() or 0)
+    first_moment, end = f"{now.date()}", f"{now.date() + timedelta(days=1)}"
+    is_recent = (columns.created_at >= min(first_moment, _moment(now - LONGEST_SEND))) & (columns.created_at < end)
+    counts = (columns.created_at >= first_moment) | (columns.status == "intent")
+    by_service = select(columns.service, func.sum(columns.credits)).where(is_recent, counts)
+    sums = connection.execute(by_service.group_by(columns.service)).all()
+    spent = sum(float(credits_ or 0) for service, credits_ in sums if service_name(service) == intent.service)
     if spent + intent.credits > intent.budget:
         raise BudgetReached(spent=spent, cost=intent.credits, budget=intent.budget)
 
@@ -332,4 +389,8 @@ def _row(intent: Intent) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return _moment(datetime.now(UTC))
+
+
+def _moment(time: datetime) -> str:
+    return time.isoformat(timespec="microseconds")

@@ -9,17 +9,15 @@ from itertools import islice
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import desc, func, select, union_all
+from sqlalchemy import desc, func, or_, select, union_all
 
-from .generation import Generation
+from .generation import Generation, Status
 from .schema import GENERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select
-
-    from .generation import Status
 
 _LOOKED_AT_FIRST = 200
 """So many of the newest are searched without help of the database: that takes some milliseconds."""
@@ -33,6 +31,9 @@ _ALSO_WRITTEN = {"\N{KELVIN SIGN}": "k", "İ": "i", "ı": "i"}
 
 _IN_ORDER = select(GENERATIONS).order_by(GENERATIONS.c.created_at.desc(), GENERATIONS.c.id)
 """The newest first."""
+
+_HOPEFUL: frozenset[Status] = frozenset({"intent", "submitted", "running", "finished", "stored"})
+"""Statuses that lead to a picture, or may."""
 
 _FIELDS = frozenset(field.name for field in fields(Generation))
 
@@ -60,6 +61,31 @@ def of_image(connection: Connection, sha256: str) -> list[Generation]:
     """Return the generations whose image has this digest, the newest first."""
     rows = connection.execute(_IN_ORDER.where(GENERATIONS.c.sha256 == sha256)).mappings()
     return [generation_of(row) for row in rows]
+
+
+def successor(connection: Connection, known: Generation) -> Generation | None:
+    """Return the generation that a lost one was sent again as, as `Journal.sent_again` tells."""
+    seen, last = {known.id}, known
+    while last is known or last.status not in _HOPEFUL:
+        found = _next(connection, last)
+        if found is None or found.id in seen:
+            break
+        seen.add(found.id)
+        last = found
+    return None if last is known else last
+
+
+def _next(connection: Connection, known: Generation) -> Generation | None:
+    """Return who followed: of those that repeat it, the newest that may still bring the picture, else the newest."""
+    columns = GENERATIONS.c
+    repeats = columns.retry_of == known.id
+    if known.seed is not None:
+        later = columns.created_at > known.created_at.isoformat(timespec="microseconds")
+        same = (columns.fingerprint == known.fingerprint) & (columns.service == known.service) & later
+        repeats = or_(repeats, same & columns.status.in_(_HOPEFUL))
+    rows = connection.execute(_IN_ORDER.where(repeats, columns.status != "refused")).mappings().all()
+    found = [generation_of(row) for row in rows]
+    return next((one for one in found if one.status in _HOPEFUL), next(iter(found), None))
 
 
 def newest(

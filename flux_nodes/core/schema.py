@@ -6,6 +6,7 @@
 | 2 | 0.2.0 | credits, the claim on a picture, the process that sends, what a generation repeats |
 | 3 | 0.3.0 | the graph that asked for it |
 | 4 | 0.3.0 | indexes by status and by fingerprint |
+| 5 | 0.4.0 | one name for each service, however its address was spelled; an index by what a generation repeats |
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, T
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from .errors import StorageError
+from .generation import claim_on
+from .service_name import service_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-VERSION = 4
+VERSION = 5
 
 METADATA = MetaData()
 GENERATIONS = Table(
@@ -57,6 +60,7 @@ _BY_CLAIM = Index("generations_by_claim", GENERATIONS.c.claim, unique=True)
 
 _BY_STATUS = Index("generations_by_status", GENERATIONS.c.status, GENERATIONS.c.created_at)
 _BY_FINGERPRINT = Index("generations_by_fingerprint", GENERATIONS.c.fingerprint)
+_BY_RETRY = Index("generations_by_retry", GENERATIONS.c.retry_of)
 
 _SCHEMA = Table("flux_nodes_schema", METADATA, Column("version", Integer, nullable=False))
 
@@ -84,7 +88,8 @@ def prepare(connection: Connection) -> None:
     if found in (1, 2):
         _add(connection, "graph")
     if found < VERSION:
-        _index(connection, _BY_STATUS, _BY_FINGERPRINT)
+        _index(connection, _BY_STATUS, _BY_FINGERPRINT, _BY_RETRY)
+        _unite_services(connection)
         _stamp(connection)
 
 
@@ -106,6 +111,41 @@ def _to_2(connection: Connection) -> None:
     # What was accepted before the journal counted cost one credit each: version 1 knew no other price.
     taken = GENERATIONS.c.status.not_in(("intent", "refused"))
     connection.execute(update(GENERATIONS).where(taken).values(credits=1.0))
+
+
+_HOLDS_BEST = ("stored", "finished", "running", "submitted", "intent", "unconfirmed")
+"""Whose claim on a picture is kept, where two spellings of one service each had one."""
+
+
+def _unite_services(connection: Connection) -> None:
+    """Give the rows of one service one name: before version 5, each spelling of its address was another service."""
+    columns = GENERATIONS.c
+    for spelled in connection.execute(select(columns.service).distinct()).scalars().all():
+        name = service_name(spelled)
+        if name == spelled:
+            continue
+        theirs = columns.service == spelled
+        claimed = connection.execute(
+            select(columns.id, columns.fingerprint, columns.status).where(theirs, columns.claim.is_not(None))
+        ).all()
+        # All at once: as they are exchanged, two rows must never hold the same.
+        connection.execute(update(GENERATIONS).where(theirs).values(service=name, claim=None))
+        for id_, fingerprint, status in sorted(claimed, key=lambda row: _rank(row.status)):
+            _claim(connection, id_, claim_on(name, fingerprint), status)
+
+
+def _claim(connection: Connection, id_: str, claim: str, status: str) -> None:
+    """Let a generation hold its picture, unless another has a better right to it."""
+    columns = GENERATIONS.c
+    holder = connection.execute(select(columns.id, columns.status).where(columns.claim == claim)).first()
+    if holder is not None and _rank(holder.status) <= _rank(status):
+        return
+    connection.execute(update(GENERATIONS).where(columns.claim == claim).values(claim=None))
+    connection.execute(update(GENERATIONS).where(columns.id == id_).values(claim=claim))
+
+
+def _rank(status: str) -> int:
+    return _HOLDS_BEST.index(status) if status in _HOLDS_BEST else len(_HOLDS_BEST)
 
 
 def _add(connection: Connection, *names: str) -> None:

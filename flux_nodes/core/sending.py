@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import model
 from .errors import NothingSent, ServiceError, StorageError, SubmitUnconfirmed
+from .generation import SENT_AGAIN
 from .reply import storable
 from .request import ImagineRequest
 from .store import GRAPH
@@ -67,22 +68,38 @@ class Sender:
         stop = asyncio.Event()
         return await to_the_end(self._submit(intent, request, stop), stop=stop)
 
-    async def again(self, known: Generation) -> Generation:
+    async def again(self, known: Generation, *, fresh: bool) -> Generation:
         """Do what `Generations.again` tells."""
-        if known.status not in {"failed", "refused", "unconfirmed"}:
+        if known.status not in SENT_AGAIN:
             raise NothingSent(
                 f"Generation {known.id} is {known.status}: there is nothing to send again. "
                 f"`flux-nodes wait {known.id}` collects it, free of charge."
             )
         known.require_service(self._settings.service_name)  # a pretended one, sent here, would be paid
+        before = None if fresh else await blocking(self._journal.sent_again, known.id)
+        if before is not None:
+            return _sent_before(known, before)
         request = await self._request_of(known)
-        graph = await blocking(self._store.get, known.graph, GRAPH) if known.graph else None
-        return await self.send(await self.intend(request, fresh=True, retry_of=known.id, graph=graph), request)
+        intent = await self.intend(request, fresh=fresh, retry_of=known.id, graph=await self._graph_of(known))
+        return _sent_before(known, intent) if intent.reused else await self.send(intent, request)
+
+    async def _graph_of(self, known: Generation) -> bytes | None:
+        if known.graph is None:
+            return None
+        with suppress(StorageError):  # a generation is not held back for want of its graph
+            return await blocking(self._store.get, known.graph, GRAPH)
+        return None
 
     async def _request_of(self, known: Generation) -> ImagineRequest:
         values: dict[str, Any] = dict(known.request)
         image = values.pop("image_prompt", None)
-        data = await blocking(self._store.get, str(image).removeprefix("sha256:"), "") if image else None
+        try:
+            data = await blocking(self._store.get, str(image).removeprefix("sha256:"), "") if image else None
+        except StorageError as error:
+            raise StorageError(
+                f"{error} It is the image prompt of {known.id}, which only this store kept. Nothing was sent, nothing "
+                "was paid. Put the file there again, or generate anew with the image prompt."
+            ) from error
         return ImagineRequest(image_prompt=data, **values)
 
     def _terms(self, request: ImagineRequest, *, fresh: bool, retry_of: str | None, graph: str | None) -> Intent:
@@ -109,7 +126,7 @@ class Sender:
             self._client.require_key()
             self._client.require_network()
             found = self._journal.intend(terms)
-        if found.reused and found.status == "unconfirmed":
+        if found.reused and found.status == "unconfirmed" and terms.retry_of is None:
             raise SubmitUnconfirmed(
                 f"The same picture was asked for before, as generation {found.id}, and its answer was lost: it may be "
                 f"paid already. Nothing was sent. `flux-nodes status {found.id}` tells more; to send it again and "
@@ -155,7 +172,10 @@ class Sender:
 
     async def _accepted(self, intent: Generation, task_id: str) -> Generation:
         """Write down the task id of what is paid; where that cannot be, the person is the last place to keep it."""
-        paid = f"The service accepted generation {intent.id} as task {task_id}: note this id, it is paid."
+        paid = (
+            f"The service accepted generation {intent.id} as task {task_id}: note this id, it is paid. "
+            f"`flux-nodes confirm {intent.id} {task_id}` writes it down as soon as that is possible again."
+        )
         try:
             return await self._written(intent, task_id)
         except Exception as error:
@@ -181,3 +201,14 @@ def _ended_by(error: BaseException) -> str:
         f"Something broke while this was being sent ({type(error).__name__}). It may have been accepted and charged; "
         "it was not sent again. Look at your APIFRAME account before you ask once more."
     )
+
+
+def _sent_before(known: Generation, found: Generation) -> Generation:
+    """Return what a generation was sent again as, if that may bring its image. Raises NothingSent."""
+    if found.status in SENT_AGAIN:
+        raise NothingSent(
+            f"Generation {known.id} was sent again already, as {found.id}, which is {found.status}. Nothing was sent, "
+            f"nothing was paid now. `flux-nodes retry {found.id}` sends that again; "
+            f"`flux-nodes retry {known.id} --fresh` sends and pays regardless."
+        )
+    return replace(found, reused=True)

@@ -22,6 +22,7 @@ from pydantic import (
 
 from .client import BASE_URL
 from .errors import InvalidSettings
+from .service_name import service_name
 from .store import write_whole
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _host_names(value: object) -> object:
 class Settings(BaseModel):
     """Everything that can be set.
 
-    `service` names whose tasks a journal row belongs to: the base URL, unless told otherwise.
+    `service` names whose tasks a journal row belongs to: the base URL, unless told otherwise (`service_name`).
 
     `webhook_url` is where the service can reach a WebhookReceiver. `timeout` is how long a door waits for
     generations, in seconds; `budget` the most credits that all doors together spend on a day (UTC);
@@ -131,8 +132,8 @@ class Settings(BaseModel):
 
     @property
     def service_name(self) -> str:
-        """Whose tasks these are."""
-        return self.service or self.base_url
+        """Whose tasks these are: the same for every spelling of the base URL."""
+        return service_name(self.service or self.base_url)
 
     @property
     def webhook_host(self) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .generation import Generation
@@ -45,52 +46,119 @@ multi-picture JPEGs were "image/mpo", and have ".img".
 GRAPH = ".json"
 """The ending of a file that holds the graph which asked for a generation."""
 
+_DIGITS = 64
+"""Hexadecimal digits of a SHA-256."""
+
 
 class ImageStore:
-    """A folder of files named by their content. Putting the same bytes twice keeps one file."""
+    """A folder of files named by their content. Putting the same bytes twice keeps one file.
+
+    Whatever is read is compared with its digest first: a file that was changed, cut or damaged since is not given out.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, sha256: str, extension: str) -> Path:
-        """Return where the file of this digest stands, or would stand."""
+        """Return where the file of this digest is put."""
         return self.folder / sha256[:2] / f"{sha256}{extension}"
 
     def file(self, generation: Generation) -> Path | None:
-        """Return the file of a generation's image; None while it has none."""
+        """Return the file of a generation's image, which may be damaged or missing; None while it has none."""
         if generation.sha256 is None:
             return None
-        return self.path(generation.sha256, EXTENSIONS.get(generation.media_type or "", ".img"))
+        usual = self.path(generation.sha256, _extension(generation))
+        # Another version may have known another ending for its media type.
+        return usual if usual.is_file() else next(self._others(usual), usual)
 
     def holds(self, generation: Generation) -> bool:
-        """Tell whether a generation's image is still on the disk."""
-        file = self.file(generation)
-        return file is not None and file.is_file()
+        """Tell whether a generation's image is in the store, byte for byte. Raises StorageError."""
+        return generation.sha256 is not None and self._find(generation.sha256, _extension(generation)) is not None
 
-    def read(self, generation: Generation) -> bytes:
-        """Return the bytes of a generation's image. Raises StorageError."""
+    def seems_whole(self, generation: Generation) -> bool:
+        """Tell the same, reading only what was written to since the image was stored: for a look at all of them."""
+        file = self.file(generation)
+        try:
+            facts = None if file is None else file.stat()
+        except OSError:
+            return False
+        if facts is None or facts.st_size != generation.size:
+            return False
+        return facts.st_mtime <= generation.updated_at.timestamp() or self.holds(generation)
+
+    def read(self, generation: Generation) -> bytes | None:
+        """Return the bytes of a generation's image; None when they are missing or damaged. Raises StorageError."""
         if generation.sha256 is None:
-            raise StorageError(f"Generation {generation.id} has no image in the store.")
-        return self.get(generation.sha256, EXTENSIONS.get(generation.media_type or "", ".img"))
+            return None
+        file = self._find(generation.sha256, _extension(generation))
+        return None if file is None else _bytes(file)
 
     def get(self, sha256: str, extension: str) -> bytes:
-        """Return the bytes of this digest. Raises StorageError."""
-        file = self.path(sha256, extension)
-        try:
-            return file.read_bytes()
-        except OSError as error:
-            raise StorageError(f"The image {file} cannot be read: {error.strerror or error}.") from error
+        """Return the bytes of this digest. Raises StorageError, also when they are missing or damaged."""
+        file = self._find(sha256, extension)
+        if file is None:
+            raise StorageError(self.loss(self.path(sha256, extension)))
+        return _bytes(file)
+
+    def loss(self, file: Path) -> str:
+        """Say in a sentence what is wrong with a file that is missing or damaged."""
+        if not file.is_file():
+            return f"The file {file} is no longer there."
+        return f"The file {file} was changed or damaged: its bytes no longer have the SHA-256 that is its name."
 
     def put(self, data: bytes, extension: str) -> tuple[str, Path]:
-        """Keep these bytes; return their SHA-256 and their file. Raises StorageError."""
+        """Keep these bytes; return their SHA-256 and their file, which is mended if it was damaged.
+
+        Raises StorageError.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
         target = self.path(sha256, extension)
+        with suppress(StorageError):  # what cannot be read is replaced
+            if _has(target, sha256):
+                return sha256, target
         try:
-            if not target.is_file() or target.stat().st_size != len(data):
-                write_whole(target, data)
+            write_whole(target, data)
         except OSError as error:
             raise StorageError(f"The image cannot be written to {target.parent}: {error.strerror or error}.") from error
         return sha256, target
+
+    def _find(self, sha256: str, extension: str) -> Path | None:
+        """Return a file that has this digest indeed. Raises StorageError when one cannot be read."""
+        usual = self.path(sha256, extension)
+        return next((file for file in (usual, *self._others(usual)) if _has(file, sha256)), None)
+
+    def _others(self, usual: Path) -> Iterator[Path]:
+        """Yield files of the same digest under other endings: one digest, the same bytes."""
+        digest = usual.name[:_DIGITS]
+        yield from (file for file in sorted(usual.parent.glob(f"{digest}*")) if file != usual)
+
+
+def _extension(generation: Generation) -> str:
+    return EXTENSIONS.get(generation.media_type or "", ".img")
+
+
+def _has(file: Path, sha256: str) -> bool:
+    """Tell whether a file is there and has this digest. Raises StorageError when it cannot be read."""
+    try:
+        if not file.is_file():
+            return False
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest() == sha256
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> StorageError:
+    return StorageError(f"The image {file} cannot be read: {error.strerror or error}.")
 
 
 def write_whole(target: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -219,3 +222,68 @@ def test_resume_names_what_is_unconfirmed_until_it_was_sent_again(terminal: Term
     assert f"flux-nodes status {id_}" in terminal.type("resume").err
     terminal.type("retry", id_, "--yes")
     assert id_ not in terminal.type("resume").err
+
+
+def test_retry_three_times_pays_once_and_status_tells_what_it_was_sent_as(terminal: Terminal, sandbox: Sandbox) -> None:
+    id_ = unconfirmed(terminal, sandbox, "--seed", "7")
+    assert terminal.type("status", id_, "--json").document["retried_as"] is None
+    first, *others = [terminal.type("retry", id_, "--yes", "--json", "-o", "again") for _ in range(3)]
+    again = first.document["id"]
+    assert [ended.code for ended in (first, *others)] == [0, 0, 0]
+    assert {ended.document["id"] for ended in others} == {again}
+    assert [ended.document["reused"] for ended in (first, *others)] == [False, True, True]
+    assert sandbox.charges == 2
+    told = terminal.type("status", id_).out
+    assert f"sent again\tas {again}, which is stored" in told
+    assert f"flux-nodes wait {again}" in told
+    assert terminal.type("status", id_, "--json").document["retried_as"] == again
+    assert terminal.type("retry", id_, "--yes", "--fresh").code == 0
+    assert sandbox.charges == 3
+
+
+def test_retry_of_what_was_sent_again_needs_no_yes_and_says_that_it_is_free(
+    terminal: Terminal, sandbox: Sandbox
+) -> None:
+    id_ = unconfirmed(terminal, sandbox)
+    terminal.type("retry", id_, "--yes")
+    ended = terminal.type("retry", id_, "-o", "again")
+    assert ended.code == 0
+    assert "it was sent again already" in ended.err
+    assert "free of charge" in ended.err
+    assert sandbox.charges == 2
+
+
+def test_confirm_brings_home_what_was_paid_and_lost(terminal: Terminal, sandbox: Sandbox) -> None:
+    id_ = unconfirmed(terminal, sandbox, "--seed", "7")
+    (task,) = sandbox.tasks
+    ended = terminal.type("confirm", id_, task.task_id)
+    assert ended.code == 0
+    assert f"task\t{task.task_id}" in ended.out
+    assert "status\tstored" in ended.out
+    assert terminal.type("confirm", id_, task.task_id, "--json").document["status"] == "stored"
+    assert terminal.type("wait", id_).code == 0
+    assert sandbox.charges == 1
+
+
+@pytest.mark.parametrize("task", ["00000000-0000-4000-8000-000000000000", "two words", ""])
+def test_confirm_refuses_a_task_that_nobody_knows_in_one_sentence(
+    terminal: Terminal, sandbox: Sandbox, task: str
+) -> None:
+    id_ = unconfirmed(terminal, sandbox)
+    ended = terminal.type("confirm", id_, task)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Nothing was changed, nothing was paid" in ended.err
+    assert terminal.type("status", id_, "--json").document["task_id"] is None
+
+
+def test_status_of_an_intent_in_a_home_that_was_copied_says_that_nobody_knows(
+    terminal: Terminal, sandbox: Sandbox
+) -> None:
+    id_ = unconfirmed(terminal, sandbox)
+    with closing(sqlite3.connect(Path(os.environ["FLUX_NODES_HOME"]) / "journal.sqlite3")) as journal:
+        journal.execute("UPDATE generations SET status = 'intent', owner = 'another-machine:4711.0123456789abcdef'")
+        journal.commit()
+    ended = terminal.type("status", id_)
+    assert "status\tunconfirmed" in ended.out
+    assert "nobody knows" in ended.out
+    assert "still runs" not in ended.out

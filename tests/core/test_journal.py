@@ -7,11 +7,12 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine, event
 
 from flux_nodes.core.errors import StorageError
 from flux_nodes.core.images import ImageFacts
@@ -19,7 +20,7 @@ from flux_nodes.core.journal import Intent, Journal
 from flux_nodes.core.request import ImagineRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from flux_nodes.core.generation import Generation
 
@@ -195,7 +196,7 @@ MOVES = {
 }
 AFTER = {
     "intent": {"submitted", "refused", "unconfirmed"},
-    "unconfirmed": {"submitted"},
+    "unconfirmed": {"submitted", "refused"},
     "submitted": {"running", "finished", "stored", "failed"},
     "running": {"running", "finished", "stored", "failed"},
     "finished": {"finished", "stored"},
@@ -204,6 +205,54 @@ AFTER = {
     "refused": set(),
 }
 """Which moves a life allows, written down a second time: a slip in the code must not decide what the test expects."""
+
+
+@pytest.mark.parametrize("move", MOVES)
+@pytest.mark.parametrize("before", AFTER)
+def test_each_status_is_left_only_for_those_that_may_follow_it(
+    journal: Journal, file: Path, before: str, move: str
+) -> None:
+    id_ = journal.intend(intent()).id
+    run_sql(file, f"UPDATE generations SET status = '{before}'")  # noqa: S608 - a status of the table above
+    after = move if move in AFTER[before] else before
+    assert (MOVES[move](journal, id_).status, journal.get(id_).status) == (after, after)
+
+
+@pytest.mark.parametrize("before", AFTER)
+def test_only_a_stored_image_is_lost_and_only_what_is_finished_is_found_or_gone(
+    journal: Journal, file: Path, before: str
+) -> None:
+    def after(move: Callable[[str], Generation]) -> str:
+        run_sql(file, f"UPDATE generations SET status = '{before}'")  # noqa: S608 - a status of the table above
+        return move(id_).status
+
+    id_ = journal.intend(intent()).id
+    assert after(journal.lost) == ("finished" if before == "stored" else before)
+    assert after(journal.found) == ("stored" if before == "finished" else before)
+    assert after(lambda one: journal.gone(one, "it is gone")) == before
+
+
+def test_every_commit_waits_for_the_disk_whatever_sqlite_was_built_to_do(file: Path) -> None:
+    def built_otherwise(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF").close()
+
+    levels: list[int] = []
+
+    def look(connection: Any) -> None:
+        levels.append(connection.connection.dbapi_connection.execute("PRAGMA synchronous").fetchone()[0])
+
+    event.listen(Engine, "connect", built_otherwise, insert=True)
+    event.listen(Engine, "begin", look)
+    try:
+        journal = Journal(f"sqlite:///{file}")
+        journal.intend(intent())
+        journal.close()
+    finally:
+        event.remove(Engine, "begin", look)
+        event.remove(Engine, "connect", built_otherwise)
+    full = 2
+    assert levels
+    assert set(levels) == {full}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

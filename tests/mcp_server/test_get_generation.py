@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -112,3 +114,35 @@ async def test_a_refusal_while_nobody_waits_loses_nothing(
     )
 
     assert late["status"] == "stored"
+
+
+async def test_a_task_id_that_the_user_found_brings_home_what_was_lost(client: Client, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="lost-after"))
+    words = refusal(await client.call_tool("generate_image", {**SMALL, "seed": 1}), "submit_unconfirmed")
+    assert "confirm_generation" in words
+    (lost,) = facts(await client.call_tool("list_generations"))["generations"]
+    wanted = {"generation_id": lost["generation_id"], "task_id": sandbox.tasks[0].task_id}
+    unknown = {**wanted, "task_id": "00000000-0000-4000-8000-000000000000"}
+    refusal(await client.call_tool("confirm_generation", unknown), "not_confirmed")
+    for _ in range(2):
+        told = facts(await client.call_tool("confirm_generation", wanted))
+        assert (told["status"], told["task_id"]) == ("stored", wanted["task_id"])
+    assert sandbox.charges == 1
+
+
+@pytest.mark.parametrize("tool", ["get_generation", "view_image"])
+async def test_an_image_that_was_damaged_on_the_disk_is_collected_again(
+    client: Client, sandbox: Sandbox, tool: str
+) -> None:
+    made = facts(await client.call_tool("generate_image", {**SMALL, "seed": 1}))
+    original, copy = Path(made["original"]), Path(made["file"])
+    whole = await asyncio.gather(*(asyncio.to_thread(file.read_bytes) for file in (original, copy)))
+    for file, data in zip((original, copy), whole, strict=True):
+        await asyncio.to_thread(file.write_bytes, data[:100] + bytes(30) + data[130:])
+
+    answer = await client.call_tool(tool, {"generation_id": made["generation_id"]})
+
+    assert not answer.is_error
+    assert await asyncio.to_thread(original.read_bytes) == whole[0]
+    assert tool != "get_generation" or await asyncio.to_thread(copy.read_bytes) == whole[1]
+    assert sandbox.charges == 1

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from flux_nodes.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ["generate_image", "get_generation", "view_image", "list_generations", "list_models", "get_account"]
+TOOLS = [
+    "generate_image",
+    "get_generation",
+    "confirm_generation",
+    "view_image",
+    "list_generations",
+    "list_models",
+    "get_account",
+]
 SMALL = {"prompt": "a sunflower field", "width": 256, "height": 256}
 
 
@@ -42,14 +50,14 @@ async def test_each_tool_has_a_title_and_says_what_it_costs(client: Client) -> N
         assert ("Free." in tool.description) == (tool.name != "generate_image")
 
 
-async def test_only_generating_is_more_than_looking(client: Client) -> None:
+async def test_only_generating_and_confirming_are_more_than_looking(client: Client) -> None:
     for tool in (await tools(client)).values():
         hints = tool.annotations
         assert hints is not None
         assert hints.title == tool.title
         assert hints.destructive_hint is False
-        looks = tool.name != "generate_image"
-        assert (hints.read_only_hint, hints.idempotent_hint, hints.open_world_hint) == (looks, looks, not looks)
+        free, looks = tool.name != "generate_image", tool.name not in {"generate_image", "confirm_generation"}
+        assert (hints.read_only_hint, hints.idempotent_hint, hints.open_world_hint) == (looks, free, not free)
 
 
 async def test_the_arguments_of_generating_are_the_catalogs(client: Client) -> None:
@@ -82,6 +90,7 @@ async def test_no_tool_puts_an_image_beside_structured_content(client: Client) -
     given: dict[str, dict[str, Any]] = {
         "generate_image": SMALL,
         "get_generation": {"generation_id": made["generation_id"]},
+        "confirm_generation": {"generation_id": made["generation_id"], "task_id": made["task_id"]},
         "view_image": {"generation_id": made["generation_id"]},
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .account import account, login
+from .confirm import confirm
 from .doctor import doctor
 from .generate import generate
 from .journal import list_, status
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import click
 
 COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
-    "Images": (generate, wait, resume, retry, status, list_, verify),
+    "Images": (generate, wait, resume, retry, confirm, status, list_, verify),
     "Workflows": (run, check),
     "Look-ups": (models, account),
     "Setting up": (login, doctor),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from ..screen import Column, is_terminal, say, write_rows
 from ..service import with_service
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from ...core.generation import Generation
     from ...core.request import ImagineRequest
@@ -122,7 +121,7 @@ async def _generate(
     delivery: Delivery,
 ) -> list[Outcome]:
     from ...core.generations import Generations
-    from ..collect import collect, start_each
+    from ..collect import collect, marked, start_each
 
     async with Generations.open(settings, door="terminal") as generations:
         started = []
@@ -136,7 +135,7 @@ async def _generate(
         ids = [outcome.id for outcome in started if outcome.id is not None]
         ended = await collect(generations, ids, seconds=seconds, delivery=delivery, progress=shown, under_way=under_way)
         reused = {found.id for outcome in started if (found := outcome.generation) and found.reused}
-        return [*(_marked(outcome, reused) for outcome in ended), *(one for one in started if one.id is None)]
+        return [*(marked(outcome, reused) for outcome in ended), *(one for one in started if one.id is None)]
 
 
 def _show_start(generation: Generation, shown: Progress) -> None:
@@ -147,13 +146,6 @@ def _show_start(generation: Generation, shown: Progress) -> None:
 
 def _reused(generation: Generation) -> str:
     return f"{generation.id}: answered from the journal, free (--fresh pays for a new one)"
-
-
-def _marked(outcome: Outcome, reused: Collection[str]) -> Outcome:
-    """Say of an outcome, which was looked up since, that it was there when it was asked for."""
-    if outcome.generation is None or outcome.id not in reused:
-        return outcome
-    return replace(outcome, generation=replace(outcome.generation, reused=True))
 
 
 def _show_started(outcomes: Sequence[Outcome]) -> None:

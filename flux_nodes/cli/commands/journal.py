@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from ...core.generation import Generation, Status
+from ...core.generation import SENT_AGAIN, Generation, Status
 from ..documents import generation_document, spending_documents
 from ..exits import DONE
 from ..explanation import explanation
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ...core.generations import Generations
     from ...core.journal import Spending
     from ...core.settings import Settings
 
-    Known = tuple[Generation, Path | None]
+    Known = tuple[Generation, Path | None, Generation | None]
 
 _LIST = (
     Column("id"),
@@ -51,23 +52,33 @@ def status(*, id_: str, as_json: bool, settings: Settings) -> int:
     """
     from ..ctrl_c import carry_out
 
-    generation, file = carry_out(_status(settings, id_))
-    if as_json:
-        write_json(generation_document(generation, file, file))
-    else:
-        write_pairs([*_facts(generation, file), *explanation(generation, settings)])
+    show(carry_out(_status(settings, id_)), settings, as_json=as_json)
     return DONE
+
+
+def show(known: Known, settings: Settings, *, as_json: bool) -> None:
+    """Show how a generation stands."""
+    generation, file, again = known
+    if as_json:
+        write_json(generation_document(generation, file, file, again=again))
+    else:
+        write_pairs([*_facts(generation, file, again), *explanation(generation, settings, again=again)])
 
 
 async def _status(settings: Settings, id_: str) -> Known:
     from ...core.generations import Generations
 
     async with Generations.open(settings, door="terminal") as generations:
-        generation = await generations.refresh(id_)
-        return generation, generations.file(generation)
+        return await known_of(generations, await generations.refresh(id_))
 
 
-def _facts(generation: Generation, file: Path | None) -> list[tuple[str, str]]:
+async def known_of(generations: Generations, generation: Generation) -> Known:
+    """Return a generation with its file, and with what it was sent again as."""
+    again = await generations.sent_again(generation.id) if generation.status in SENT_AGAIN else None
+    return generation, generations.file(generation), again
+
+
+def _facts(generation: Generation, file: Path | None, again: Generation | None) -> list[tuple[str, str]]:
     parameters = ", ".join(f"{name} {value}" for name, value in generation.request.items() if name != "prompt")
     facts = [
         ("id", generation.id),
@@ -81,6 +92,7 @@ def _facts(generation: Generation, file: Path | None) -> list[tuple[str, str]]:
         ("service", generation.service),
         ("started", _when(generation)),
         ("retry of", generation.retry_of),
+        ("sent again", None if again is None else f"as {again.id}, which is {again.status}"),
         ("credits", _credits(generation)),
         ("pixels", generation.pixels),
         ("file", None if file is None else str(file)),
@@ -112,12 +124,12 @@ def list_(*, most: int, statuses: tuple[Status, ...], as_json: bool) -> int:
     if as_json:
         write_json(
             {
-                "generations": [generation_document(generation, file, file) for generation, file in known],
+                "generations": [generation_document(one, file, file, again=again) for one, file, again in known],
                 "spending": spending_documents(spending),
             }
         )
         return DONE
-    write_rows(_LIST, [_row(generation, file) for generation, file in known])
+    write_rows(_LIST, [_row(generation, file) for generation, file, _ in known])
     if not known:
         say("No generations yet." if not statuses else "No generations of this status.")
     elif is_terminal(sys.stdout):
@@ -141,7 +153,7 @@ async def _recent(settings: Settings, most: int, statuses: tuple[Status, ...]) -
     async with Generations.open(settings, door="terminal") as generations:
         newest = await generations.recent(most=most, statuses=statuses)
         spending = sorted(await generations.spending(), key=lambda item: (item.day, item.service), reverse=True)
-        return [(generation, generations.file(generation)) for generation in newest], spending
+        return [await known_of(generations, generation) for generation in newest], spending
 
 
 def _row(generation: Generation, file: Path | None) -> tuple[str, ...]:

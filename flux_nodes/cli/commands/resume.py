@@ -16,7 +16,6 @@ from ..service import with_service
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...core.generation import Generation
     from ...core.generations import Generations
     from ...core.settings import Settings
     from ..collect import Outcome
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 def resume(*, delivery: Delivery, timeout: float | None, as_json: bool, settings: Settings) -> int:
     """Collect everything unfinished, from any door.
 
-    After a crash, an interruption or a wait that ended early. This is free: nothing is sent again. The images are
-    copied to the output folder.
+    After a crash, an interruption or a wait that ended early; and what was stored here and is damaged or missing now.
+    This is free: nothing is sent again. The images are copied to the output folder.
     """
     from ..ctrl_c import carry_out
 
@@ -54,7 +53,7 @@ async def _resume(
     from ..collect import collect
 
     async with Generations.open(settings, door="terminal") as generations:
-        ids = [generation.id for generation in await generations.unfinished()]
+        ids = [generation.id for generation in await generations.owed()]
         under_way += ids
         unknown = await _unknown(generations, settings)
         return (
@@ -65,9 +64,8 @@ async def _resume(
 
 async def _unknown(generations: Generations, settings: Settings) -> list[str]:
     """Return the ids of which nobody knows whether they were paid, but for those that were sent again since."""
-    known: Sequence[Generation] = await generations.recent(most=None, service=settings.service_name)
-    repeated = {generation.retry_of for generation in known}
-    return [one.id for one in known if one.status == "unconfirmed" and one.id not in repeated]
+    known = await generations.recent(most=None, statuses=["unconfirmed"], service=settings.service_name)
+    return [one.id for one in known if await generations.sent_again(one.id) is None]
 
 
 def _say_what_else(outcomes: Sequence[Outcome], unknown: Sequence[str]) -> None:

@@ -1,0 +1,96 @@
+"""Brings stored images back that are damaged or missing on the disk: they are paid for, so that is free."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from .errors import (
+    FluxNodesError,
+    ImageUnavailable,
+    KeyRefused,
+    MissingKey,
+    OtherService,
+    ServiceRefused,
+    StorageError,
+    TooManyRequests,
+)
+from .unbroken import blocking
+
+if TYPE_CHECKING:
+    from .client import ApiframeClient
+    from .download import Downloaded, Downloader
+    from .generation import Generation
+    from .journal import Journal
+    from .store import ImageStore
+
+_INSIST = 5.0
+"""Seconds in which an image that was here before is asked for again: its host has had the time to get it."""
+
+_GONE = frozenset({403, 404, 410})
+"""Answers of an image's host that no later one will differ from, where the image was there before."""
+
+
+class Restorer:
+    """Restores for one door."""
+
+    def __init__(
+        self, *, client: ApiframeClient, downloader: Downloader, journal: Journal, store: ImageStore, service: str
+    ) -> None:
+        self._client = client
+        self._downloader = downloader
+        self._journal = journal
+        self._store = store
+        self._service = service
+
+    async def restored(self, known: Generation) -> Generation:
+        """Bring an image back. Raises StorageError, and ImageUnavailable, whose words say all that is known."""
+        if await blocking(self._store.holds, known):  # somebody has put the file back
+            return await blocking(self._journal.found, known.id)
+        try:
+            image = await self._again(known)
+        except StorageError:
+            raise
+        except FluxNodesError as error:
+            words = self._in_words(known, error)
+            if _is_final(error):
+                await blocking(self._journal.gone, known.id, words)
+            raise ImageUnavailable(words, generation_id=known.id) from error
+        sha256, _ = await blocking(self._store.put, image.data, image.facts.extension)
+        return await blocking(self._journal.stored, known.id, sha256, len(image.data), image.facts)
+
+    async def _again(self, known: Generation) -> Downloaded:
+        """Download an image for the second time. Raises what kept it from being had."""
+        try:
+            url = await self._where_it_is(known)
+        except (ServiceRefused, MissingKey, OtherService):
+            # The service says nothing of it any more, or cannot be asked: its image may still be where it was.
+            with suppress(ImageUnavailable):
+                return await self._downloader.download(known.image_url or "", insist=_INSIST)
+            raise
+        return await self._downloader.download(url, insist=_INSIST)
+
+    async def _where_it_is(self, known: Generation) -> str:
+        known.require_service(self._service)
+        task = await self._client.fetch(str(known.task_id))
+        if task.image_url is None:
+            said = task.status or task.state
+            raise ServiceRefused(f'The service no longer has an image of it: it says "{said}".', status=200)
+        return task.image_url
+
+    def _in_words(self, known: Generation, error: FluxNodesError) -> str:
+        file = self._store.file(known)
+        happened = "" if file is None else f" {self._store.loss(file)}"
+        return (
+            f"The image of generation {known.id} was stored, and is lost.{happened} It was asked for once more, which "
+            f"is free, and could not be had: {error} Nothing was paid now. If you have a copy of the file, put it "
+            f"there again; `flux-nodes wait {known.id}` tries again. To make the picture anew, and pay for it: "
+            "`flux-nodes generate` with the same words and --fresh."
+        )
+
+
+def _is_final(error: FluxNodesError) -> bool:
+    """Tell whether asking again will be of no use."""
+    if isinstance(error, ImageUnavailable):
+        return error.status in _GONE
+    return isinstance(error, ServiceRefused) and not isinstance(error, (KeyRefused, TooManyRequests))
