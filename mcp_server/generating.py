@@ -131,9 +131,9 @@ def tools() -> list[Tool]:
             confirm_generation,
             title="Confirm a generation",
             description=(
-                "Give a generation whose answer was lost (status unconfirmed) the service's task id, when the user has "
+                "Give a generation whose answer was lost (unconfirmed) the service's task id, when the user has "
                 "found it: in an error that said to note it, or at the service. The service is asked whether it knows "
-                "that task. Free. Nothing is sent again, and a task id that is there is never replaced. Never guess one."
+                "that task. Free. Nothing is sent again, and a task id that is there is not replaced. Never guess one."
             ),
             arguments=ConfirmArguments,
             output=GenerationFacts,

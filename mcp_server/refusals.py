@@ -38,8 +38,8 @@ def _advice(error: FluxNodesError) -> str:
         return (
             f"Its generation_id is {id_}. Do not call generate_image for it again unless the user accepts that this "
             "may cost twice; then set fresh. What can be done meanwhile: get_account shows whether a credit is gone, "
-            f"the user may look at `flux-nodes status {id_}` in a terminal, and confirm_generation takes its task id if "
-            "the user finds that."
+            f"the user may look at `flux-nodes status {id_}` in a terminal, and confirm_generation takes its task id "
+            "if the user finds that."
         )
     if isinstance(error, BudgetReached):
         return "Only the user can raise it: tell them. list_generations shows what was spent."

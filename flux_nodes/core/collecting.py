@@ -64,13 +64,18 @@ class Collector:
             yield known
         if known.settled or known.task_id is None:
             return
-        left = until - asyncio.get_running_loop().time()
         if known.was_lost:
-            yield await self._restored_in_time(known, left)
+            yield await self._restored_in_time(known, until)
             return
+        async with aclosing(self._polled(known, until)) as moves:
+            async for moved in moves:
+                yield moved
+
+    async def _polled(self, known: Generation, until: float) -> AsyncGenerator[Generation, None]:
         known.require_service(self._service)
+        left = until - asyncio.get_running_loop().time()
         try:
-            async with aclosing(self._watcher.follow([known.task_id], seconds=left)) as tasks:
+            async with aclosing(self._watcher.follow([str(known.task_id)], seconds=left)) as tasks:
                 async for task in tasks:
                     async with aclosing(self._take(known, task, until)) as moves:
                         async for moved in moves:
@@ -129,9 +134,10 @@ class Collector:
             return await blocking(self._journal.lost, known.id)
         return known
 
-    async def _restored_in_time(self, known: Generation, seconds: float) -> Generation:
+    async def _restored_in_time(self, known: Generation, until: float) -> Generation:
         try:
-            return await asyncio.wait_for(self._restorer.restored(known), seconds)
+            async with asyncio.timeout_at(until):
+                return await self._restorer.restored(known)
         except TimeoutError:
             raise StillRunning([known.id]) from None
 

@@ -40,8 +40,8 @@ def _checked(task_id: str) -> str:
     wanted = usable_task_id(task_id)
     if not wanted or any(character.isspace() for character in wanted):
         raise NotConfirmed(
-            f"{task_id[:80]!a} is no task id. Allowed: 1 to 255 letters, digits and signs without spaces, as the service "
-            f"tells it. {_UNCHANGED}"
+            f"{task_id[:80]!a} is no task id. Allowed: 1 to 255 letters, digits and signs without spaces, as the "
+            f"service tells it. {_UNCHANGED}"
         )
     return wanted
 
