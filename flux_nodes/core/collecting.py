@@ -49,7 +49,7 @@ class Collector:
         self._store = store
         self._service = service
         self._downloads: dict[str, _Download] = {}
-        self._restorer = Restorer(client=client, downloader=downloader, journal=journal, store=store, service=service)
+        self._restorer = Restorer(client=client, journal=journal, store=store, service=service, bring=self._bring)
 
     async def follow(self, known: Generation, *, seconds: float) -> AsyncGenerator[Generation, None]:
         """Yield one generation now and whenever it has moved, until it is settled. Raises StillRunning.
@@ -189,9 +189,9 @@ class Collector:
             generation_id=known.id,
         )
 
-    async def _bring(self, known: Generation, url: str, failures: list[str]) -> Generation:
+    async def _bring(self, known: Generation, url: str, failures: list[str], insist: float | None = None) -> Generation:
         try:
-            image = await self._downloader.download(url, failures=failures)
+            image = await self._downloader.download(url, failures=failures, insist=insist)
         except ImageUnavailable as error:
             if error.data is None:
                 raise

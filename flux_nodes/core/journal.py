@@ -203,7 +203,7 @@ class Journal:
 
         Its digest and its facts are kept: the file may come back.
         """
-        return self._enter(id_, "finished", before=("stored",))
+        return self._enter(id_, "finished", before=("stored",), message=None)
 
     def gone(self, id_: str, message: str) -> Generation:
         """Record that an image which was lost from the disk cannot be had from the service any more either."""

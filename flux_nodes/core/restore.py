@@ -18,11 +18,15 @@ from .errors import (
 from .unbroken import blocking
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .client import ApiframeClient
-    from .download import Downloaded, Downloader
     from .generation import Generation
     from .journal import Journal
     from .store import ImageStore
+
+    Bring = Callable[[Generation, str, list[str], float | None], Awaitable[Generation]]
+    """Brings the image at an address into the store, and records it, insisting for so many seconds."""
 
 _INSIST = 5.0
 """Seconds in which an image that was here before is asked for again: its host has had the time to get it."""
@@ -35,20 +39,20 @@ class Restorer:
     """Restores for one door."""
 
     def __init__(
-        self, *, client: ApiframeClient, downloader: Downloader, journal: Journal, store: ImageStore, service: str
+        self, *, client: ApiframeClient, journal: Journal, store: ImageStore, service: str, bring: Bring
     ) -> None:
         self._client = client
-        self._downloader = downloader
         self._journal = journal
         self._store = store
         self._service = service
+        self._bring = bring
 
     async def restored(self, known: Generation) -> Generation:
         """Bring an image back. Raises StorageError, and ImageUnavailable, whose words say all that is known."""
         if await blocking(self._store.holds, known):  # somebody has put the file back
             return await blocking(self._journal.found, known.id)
         try:
-            image = await self._again(known)
+            return await self._again(known)
         except StorageError:
             raise
         except FluxNodesError as error:
@@ -56,19 +60,17 @@ class Restorer:
             if _is_final(error):
                 await blocking(self._journal.gone, known.id, words)
             raise ImageUnavailable(words, generation_id=known.id) from error
-        sha256, _ = await blocking(self._store.put, image.data, image.facts.extension)
-        return await blocking(self._journal.stored, known.id, sha256, len(image.data), image.facts)
 
-    async def _again(self, known: Generation) -> Downloaded:
-        """Download an image for the second time. Raises what kept it from being had."""
+    async def _again(self, known: Generation) -> Generation:
+        """Bring an image into the store for the second time. Raises what kept it from being had."""
         try:
             url = await self._where_it_is(known)
         except (ServiceRefused, MissingKey, OtherService):
             # The service says nothing of it any more, or cannot be asked: its image may still be where it was.
             with suppress(ImageUnavailable):
-                return await self._downloader.download(known.image_url or "", insist=_INSIST)
+                return await self._bring(known, known.image_url or "", [], _INSIST)
             raise
-        return await self._downloader.download(url, insist=_INSIST)
+        return await self._bring(known, url, [], _INSIST)
 
     async def _where_it_is(self, known: Generation) -> str:
         known.require_service(self._service)
