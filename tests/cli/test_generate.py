@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from flux_nodes.core.catalog import PARAMETERS
 from flux_nodes.sandbox import Fault
 from tests.cli.terminal import SMALL
+from tests.core.test_image_prompt import bits
 
 if TYPE_CHECKING:
     from flux_nodes.sandbox import Sandbox
@@ -280,3 +283,31 @@ PNG = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP8z8DAwMDAxMDAwMDAAAANHQEDasKb6QAAAABJRU5ErkJggg=="
 )
 """Two by two pixels."""
+
+
+def test_a_photo_as_image_prompt_is_sent_at_2048_a_side_and_is_free_again(
+    terminal: Terminal, sandbox: Sandbox, folder: Path
+) -> None:
+    Image.linear_gradient("L").resize((3000, 600)).convert("RGB").save(folder / "photo.png")
+    words = ("generate", "x", *SMALL, "--seed", "1", "--image-prompt", "photo.png", "--json")
+
+    first, again = terminal.type(*words).document, terminal.type(*words).document
+
+    (body,) = submitted(sandbox)
+    with Image.open(io.BytesIO(b64decode(str(body["image_prompt"])))) as image:
+        assert image.size == (2048, 410)
+    assert (again["id"], again["reused"], sandbox.charges) == (first["id"], True, 1)
+
+
+@pytest.mark.parametrize("name", ["huge.png", "/dev/zero"])
+def test_an_image_prompt_that_is_too_large_is_one_sentence_and_nothing_is_sent(
+    terminal: Terminal, sandbox: Sandbox, folder: Path, name: str
+) -> None:
+    (folder / "huge.png").write_bytes(bits(7900))
+
+    ended = terminal.type("generate", "x", "--image-prompt", name)
+
+    assert ended.code == 2
+    assert "allowed" in ended.err
+    assert "Traceback" not in ended.err
+    assert sandbox.requests == []

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from flux_nodes.core.images import decode, encode
 from flux_nodes.graph import Finished, Folders, NodeFailed, Registry, Saved, read_workflow, run
 from flux_nodes.graph.scaling import CROPS, METHODS, batched, scaled, sized
 from flux_nodes.graph.tokens import replaced
+from tests.core.test_image_prompt import bits
 
 if TYPE_CHECKING:
     from flux_nodes.core.images import Array
@@ -318,3 +321,26 @@ async def test_previews_of_one_run_have_tags_of_their_own(registry: Registry, co
     first, second = await saved(read_workflow(json.dumps(data), registry), registry, context)
     assert first.filename.startswith("ComfyUI_temp_")
     assert first.filename != second.filename
+
+
+BROKEN = ["compressed-text-over-1-mib.png", "compressed-icc-over-1-mib.png", "text-with-bad-checksum.png"]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_an_image_is_loaded_whatever_is_broken_beside_its_pixels(
+    registry: Registry, folders: Folders, context: Context, name: str
+) -> None:
+    shutil.copy(Path(__file__).parents[1] / "pictures" / name, folders.input)
+
+    image, _ = await loaded(registry, context, name)
+
+    assert image.shape == (1, 48, 64, 3)
+
+
+async def test_an_image_of_more_pixels_than_a_prompt_may_have_is_not_decoded(
+    registry: Registry, folders: Folders, context: Context
+) -> None:
+    (folders.input / "a.png").write_bytes(bits(7900))
+
+    with pytest.raises(NodeFailed, match=r"a\.png.*7900×7900 pixels are more than the 50,331,648 allowed"):
+        await loaded(registry, context, "a.png")

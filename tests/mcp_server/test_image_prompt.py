@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from tests.core.test_image_prompt import bits
 from tests.mcp_server.answers import facts, refusal
 
 if TYPE_CHECKING:
@@ -160,4 +161,34 @@ async def test_what_is_none_of_the_three_is_refused_with_the_three_named(
     assert "generation_id" in words
     assert "absolute path" in words
     assert "base64" in words
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("way", ["file", "base64"])
+async def test_a_photo_is_sent_upright_at_2048_a_side_and_is_free_again(
+    client: Client, sandbox: Sandbox, pictures: Path, way: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.linear_gradient("L").resize((3000, 1500)).convert("RGB").save(pictures / "photo.jpg", exif=exif)
+    photo = pictures / "photo.jpg"
+    source = str(photo) if way == "file" else base64.b64encode(photo.read_bytes()).decode()
+    asked = {**SMALL, "seed": 1, "image_prompt": source}
+
+    first = facts(await client.call_tool("generate_image", asked))
+    again = facts(await client.call_tool("generate_image", asked))
+
+    with Image.open(io.BytesIO(sent(sandbox))) as image:
+        assert image.size == (1024, 2048)
+    assert (again["generation_id"], again["reused"], sandbox.charges) == (first["generation_id"], True, 1)
+
+
+async def test_an_image_of_too_many_pixels_is_refused_with_what_to_do(
+    client: Client, sandbox: Sandbox, pictures: Path
+) -> None:
+    (pictures / "huge.png").write_bytes(bits(7900))
+
+    words = await refused(client, str(pictures / "huge.png"))
+
+    assert "7900×7900 pixels are more than the 50,331,648 allowed" in words
     assert sandbox.requests == []

@@ -67,7 +67,7 @@ function bar({ unfinished, percentage }) {
 
 /** Say in the service's words why there is no picture, and what that means for the money. */
 function trouble(generation) {
-  if (generation.unfinished || generation.status === "stored") return null;
+  if (generation.unfinished || generation.has_image) return null;
   const { message } = generation;
   const paid = money(generation);
   return element(
