@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from .errors import ImageUnavailable, ServiceError, ServiceUnreachable, StillRunning, StorageError
@@ -11,7 +11,7 @@ from .restore import Restorer
 from .unbroken import Shared, blocking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
     from pathlib import Path
     from typing import Any
 
@@ -50,6 +50,7 @@ class Collector:
         self._service = service
         self._downloads: dict[str, _Download] = {}
         self._restorer = Restorer(client=client, journal=journal, store=store, service=service, bring=self._bring)
+        self._following: dict[str, _Following] = {}
 
     async def follow(self, known: Generation, *, seconds: float) -> AsyncGenerator[Generation, None]:
         """Yield one generation now and whenever it has moved, until it is settled. Raises StillRunning.
@@ -75,7 +76,8 @@ class Collector:
         known.require_service(self._service)
         left = until - asyncio.get_running_loop().time()
         try:
-            async with aclosing(self._watcher.follow([str(known.task_id)], seconds=left)) as tasks:
+            polls = self._watcher.follow([str(known.task_id)], seconds=left)
+            async with self._followed(known), aclosing(polls) as tasks:
                 async for task in tasks:
                     async with aclosing(self._take(known, task, until)) as moves:
                         async for moved in moves:
@@ -87,18 +89,35 @@ class Collector:
         except ServiceUnreachable as error:
             raise _not_lost(error, known) from None
 
-    async def notice(self, known: Generation, *, seconds: float) -> None:
-        """Follow up word that a generation has moved: ask once, or share the polls of whoever follows it already.
+    @asynccontextmanager
+    async def _followed(self, known: Generation) -> AsyncIterator[None]:
+        """Let others know meanwhile that a generation is followed in this process."""
+        following = self._following.setdefault(known.id, _Following())
+        following.followers += 1
+        try:
+            yield
+        finally:
+            following.followers -= 1
+            if not following.followers:
+                del self._following[known.id]
+                following.ended.set()
 
-        At most for these seconds. Raises what `refresh` and `follow` raise.
+    async def notice(self, known: Generation, *, seconds: float) -> None:
+        """Follow up word that a generation has moved: ask once, or hurry whoever follows it already.
+
+        It is awaited that they end, for at most these seconds: should they leave it unfinished, it is asked for after
+        all. Raises what `refresh` raises.
         """
-        if known.task_id is None or not self._watcher.watches(known.task_id):
-            await self.refresh(known)
-            return
-        self._watcher.hurry(known.task_id)
-        async with aclosing(self.follow(known, seconds=seconds)) as moves:
-            async for _ in moves:
-                continue
+        following = self._following.get(known.id)
+        if following is not None and known.task_id is not None:
+            self._watcher.hurry(known.task_id)
+            try:
+                async with asyncio.timeout(seconds):
+                    await following.ended.wait()
+            except TimeoutError:
+                return
+            known = await blocking(self._journal.get, known.id)
+        await self.refresh(known)
 
     async def refresh(self, known: Generation) -> Generation:
         """Ask the service once, and collect the image if it is ready, or if it is damaged or missing on the disk."""
@@ -209,6 +228,14 @@ class Collector:
 
         facts = ImageFacts(media_type=sniffed(data) or UNKNOWN)
         return (await blocking(self._store.put, data, facts.extension))[1]
+
+
+class _Following:
+    """How many follow a generation in this process, and the moment when the last of them ends."""
+
+    def __init__(self) -> None:
+        self.followers = 0
+        self.ended = asyncio.Event()
 
 
 class _Download(Shared["Generation"]):

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .task import Account
 
 
-_NOTICE_SECONDS = 30.0
+_NOTICE_SECONDS = 10.0
 """How long a webhook's word is followed up where somebody else follows the generation already."""
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -199,7 +199,8 @@ class Generations:
         A generation that has a task id keeps it. Raises UnknownGeneration, and NotConfirmed where the id is another
         generation's.
         """
-        return await blocking(self._journal.confirm, id_, task_id)
+        known = await self.get(id_)
+        return known if known.task_id else await blocking(self._journal.confirm, known.id, task_id)
 
     async def confirm_task(self, id_: str, task_id: str) -> Generation:
         """Give a generation whose own answer was lost the task id that a person found, if the service knows the task.
@@ -256,7 +257,7 @@ class Generations:
     async def notice(self, id_: str) -> None:
         """Follow up a webhook's word that a generation has moved: collect its image if it is ready.
 
-        Where the generation is followed already, nobody asks twice. Raises what `refresh` and `follow` raise.
+        Where the generation is followed already, nobody asks twice. Raises what `refresh` raises.
         """
         await self._collector.notice(await self.get(id_), seconds=_NOTICE_SECONDS)
 

@@ -120,10 +120,6 @@ class Watcher:
         watched = [self._watched[task_id] for task_id in ids if task_id in self._watched]
         return next((each.trouble for each in watched if each.trouble is not None), None)
 
-    def watches(self, task_id: str) -> bool:
-        """Tell whether anyone follows this task."""
-        return task_id in self._watched
-
     def hurry(self, task_id: str) -> None:
         """Ask for a task at once: there is word that it has moved."""
         watched = self._watched.get(task_id)

@@ -61,6 +61,26 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds: float
     assert retry_after({"retry-after": header}, now=NOW) == seconds
 
 
+@pytest.mark.parametrize(("date", "seconds"), [(NOW - timedelta(days=400), 90), (None, 34_560_090)])
+def test_a_date_is_measured_from_the_answers_own_clock(date: datetime | None, seconds: float) -> None:
+    headers = {"retry-after": format_datetime(NOW - timedelta(days=400) + timedelta(seconds=90))}
+    if date is not None:
+        headers["date"] = format_datetime(date)
+    assert retry_after(headers, now=NOW - timedelta(days=800)) == seconds
+
+
+@pytest.mark.parametrize("date", ["", "now", "Mon, 99 Nov 2026"])
+def test_an_answer_whose_own_date_cannot_be_read_is_measured_from_ours(date: str) -> None:
+    headers = {"retry-after": format_datetime(NOW + timedelta(seconds=9)), "date": date}
+    assert retry_after(headers, now=NOW) == 9
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1e9))
+def test_a_wish_makes_a_pause_no_shorter(attempt: int, chance: float, wish: float) -> None:
+    policy = Policy()
+    assert pause(attempt, policy, chance=chance, wish=wish) >= pause(attempt, policy, chance=chance)
+
+
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_a_pause_is_never_longer_than_the_policy_says(attempt: int, chance: float) -> None:
     policy = Policy(first=0.5, longest=8)

@@ -19,6 +19,7 @@ from flux_nodes.core.errors import (
     ImageUnavailable,
     ServiceRefused,
     ServiceUnreachable,
+    StillRunning,
     StorageError,
     SubmitUnconfirmed,
 )
@@ -27,7 +28,7 @@ from flux_nodes.core.reply import read_reply, redact, usable_task_id
 from flux_nodes.core.retry import Policy
 from flux_nodes.sandbox import Fault, Sandbox, serving
 from tests.core.test_client import QUICK
-from tests.core.test_generations import field, polls
+from tests.core.test_generations import field, moves, polls
 from tests.core.wires import identity
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from flux_nodes.core import Generation
+    from tests.delay import Delay
 
 HALF = "bad \ud83d and \0"
 KEY = "a-key/with+signs-0123"
@@ -45,7 +47,7 @@ KEY = "a-key/with+signs-0123"
 @pytest.fixture
 async def hurried(settings: Settings) -> AsyncIterator[Generations]:
     """Generations that give a request up soon."""
-    quick = settings.model_copy(update={"submit_seconds": 0.5, "read_seconds": 0.5})
+    quick = settings.model_copy(update={"submit_seconds": 2, "read_seconds": 1})
     async with Generations.open(quick, door="test") as opened:
         yield opened
 
@@ -324,6 +326,31 @@ async def test_an_image_that_never_comes_whole_ends_with_the_time_that_a_person_
     assert (await generations.wait(started.id)).status == "stored"
 
 
+async def test_an_image_host_that_cannot_be_reached_ends_with_the_time_that_a_person_gave(
+    generations: Generations, sandbox: Sandbox
+) -> None:
+    nobody = Fault(where="image", kind="redirect", location="http://127.0.0.1:9/image.png", times=None)
+    sandbox.inject(nobody)
+    ids = [(await generations.start(field(seed=seed))).id for seed in range(2)]
+    with anyio.fail_after(30), pytest.raises(ImageUnavailable, match=r"within the time allowed: .*refused.*paid"):
+        await moves(generations, *ids, seconds=1)
+    assert {(await generations.get(id_)).status for id_ in ids} == {"finished"}
+
+
+async def test_one_who_waits_longer_is_not_ended_by_one_who_waits_for_a_moment(
+    generations: Generations, sandbox: Sandbox, delay: Delay
+) -> None:
+    sandbox.inject(Fault(where="image", kind="slow", seconds=0))
+    started = await generations.start(field(seed=1))
+    with delay.held():
+        patient = asyncio.create_task(generations.wait(started.id))
+        with anyio.fail_after(60), pytest.raises(StillRunning):
+            await generations.wait(started.id, seconds=1)
+        assert not patient.done()
+    assert (await asyncio.wait_for(patient, 60)).status == "stored"
+    assert [request.path.partition("/")[2].partition("/")[0] for request in sandbox.requests].count("images") == 1
+
+
 async def test_an_account_that_drips_is_given_up(sandbox: Sandbox, url: str) -> None:
     sandbox.inject(Fault(where="account", kind="drip", times=None))
     async with ApiframeClient(key=SecretStr("sandbox"), base_url=url, policy=QUICK, read_seconds=0.3) as client:
@@ -371,19 +398,19 @@ async def test_a_poll_that_drips_holds_up_no_other_generation(settings: Settings
 
 
 async def test_a_silent_poll_of_several_is_given_up_and_its_tasks_are_asked_for_apart(
-    hurried: Generations, sandbox: Sandbox
+    settings: Settings, sandbox: Sandbox
 ) -> None:
     for where in ("fetch", "fetch-many"):
         sandbox.inject(Fault(where=where, kind="drip", match="a slow river", times=None))
-    slow = await hurried.start(field(prompt="a slow river"))
-    others = [await hurried.start(field(seed=seed)) for seed in range(3)]
-    with anyio.fail_after(60):
-        async for moved in hurried.follow(slow.id, *(other.id for other in others)):
-            if moved.status == "stored":
-                others = [other for other in others if other.id != moved.id]
-            if not others:
-                sandbox.clear()
-    assert (await hurried.get(slow.id)).status == "stored"
+    async with Generations.open(settings.model_copy(update={"read_seconds": 1}), door="test") as generations:
+        slow = await generations.start(field(prompt="a slow river"))
+        owed = {(await generations.start(field(seed=seed))).id for seed in range(3)}
+        with anyio.fail_after(60):
+            async for moved in generations.follow(slow.id, *owed):
+                owed -= {moved.id} if moved.status == "stored" else set()
+                if not owed:
+                    sandbox.clear()
+        assert (await generations.get(slow.id)).status == "stored"
 
 
 # TLS
