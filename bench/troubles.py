@@ -14,9 +14,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
+from sqlalchemy.engine import make_url
 
 from bench.chaos import receiving
 from flux_nodes.core import Generations, ImagineRequest, Settings
@@ -135,7 +135,7 @@ async def _until_stored(generations: Generations) -> None:
 
 
 def _journal_file(settings: Settings) -> str:
-    return urlsplit(settings.journal_url).path.removeprefix("/")
+    return str(make_url(settings.journal_url).database)
 
 
 @asynccontextmanager

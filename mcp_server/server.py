@@ -112,8 +112,18 @@ def _with_later_key(settings: Settings) -> Callable[[], Settings]:
 
 def _working_folder() -> tuple[Path, ...]:
     """Return the current folder, unless the host has set none: a whole disk or home is no folder to work in."""
-    here = Path.cwd()
-    return () if here in {Path(here.anchor), Path.home()} else (here,)
+    try:
+        here = Path.cwd()
+    except OSError:  # the folder was deleted
+        return ()
+    return () if here in {Path(here.anchor), _home()} else (here,)
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and a user without a name
+        return None
 
 
 def _log_to_stderr() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,7 @@ class Taken(StorageError):
 class Database:
     """A database that holds a journal, by SQLAlchemy URL. Raises InvalidSettings or StorageError."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._engine = _engine(url)
 
     @property
@@ -86,18 +88,59 @@ def _as_storage_errors() -> Iterator[None]:
         raise StorageError(f"The journal cannot be used: {cause}.") from error
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str | URL) -> Engine:
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=not _is_sqlite(parsed))
+        reading = _read_only_file(parsed)
+        options: dict[str, Any] = {} if reading is None else {"creator": partial(_connect_to_read, reading)}
+        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=not _is_sqlite(parsed), **options)
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise InvalidSettings(
             f"The journal's database cannot be used ({type(error).__name__}). FLUX_NODES_JOURNAL takes an SQLAlchemy "
             "URL such as sqlite:////path/journal.sqlite3, and its driver must be installed."
         ) from None
     if _is_sqlite(parsed):
-        _prepare_sqlite(engine, parsed)
+        _prepare_sqlite(engine, parsed, writes=reading is None)
     return engine
+
+
+def _read_only_file(url: URL) -> Path | None:
+    """Return the file of a journal that is there and cannot be written here; what is in it can still be looked up."""
+    if not _is_sqlite(url) or not url.database or url.database.startswith((":", "file:")):
+        return None
+    file = Path(url.database)
+    # SQLite writes beside the file as well, unless those of another process are there to be shared.
+    beside = [file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm")]
+    shared = all(_is_writable(each) for each in beside)
+    if not file.is_file() or (_is_writable(file) and (shared or _is_writable(file.parent))):
+        return None
+    return file
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _connect_to_read(file: Path) -> sqlite3.Connection:
+    """Open a journal without writing anything, also beside it. Raises sqlite3.Error."""
+    address = f"{file.absolute().as_uri()}?mode=ro"
+    with suppress(sqlite3.OperationalError):
+        return _opened(address)
+    wal = file.with_name(f"{file.name}-wal")
+    if wal.is_file() and wal.stat().st_size:
+        raise sqlite3.OperationalError("its folder cannot be written, and its last changes are not merged into it yet")
+    # In WAL, SQLite reads from where it cannot write only what is promised not to change meanwhile.
+    return _opened(f"{address}&immutable=1")
+
+
+def _opened(address: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").close()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _read_while_written(connection: Any) -> None:
@@ -122,8 +165,8 @@ def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _prepare_sqlite(engine: Engine, url: URL) -> None:
-    if url.database and not url.database.startswith("file:"):  # a URI of SQLite's own is no path
+def _prepare_sqlite(engine: Engine, url: URL, *, writes: bool) -> None:
+    if writes and url.database and not url.database.startswith("file:"):  # a URI of SQLite's own is no path
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -135,6 +178,8 @@ def _prepare_sqlite(engine: Engine, url: URL) -> None:
         connection.isolation_level = None
         if "timeout" not in url.query:  # the URL may say for itself how long to wait
             connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}").close()
+        if not writes:
+            return
         _read_while_written(connection)
         connection.execute("PRAGMA synchronous=FULL").close()  # a commit survives a power cut
 

@@ -25,7 +25,7 @@ from .service_name import service_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import URL, Connection
 
     from .generation import Generation, Status
     from .images import ImageFacts
@@ -111,7 +111,7 @@ class Spending:
 class Journal:
     """The journal in one database. Raises InvalidSettings or StorageError when that cannot be used."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._database = Database(url)
         try:
             # A look is enough as a rule: whoever only reads must not wait for those who write.

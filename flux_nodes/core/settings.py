@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+import httpx2
 from platformdirs import user_data_path
 from pydantic import (
     AfterValidator,
@@ -27,6 +29,8 @@ from .store import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import URL
 
 ENVIRONMENT = {
     "api_key": "APIFRAME_API_KEY",
@@ -54,8 +58,9 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    parts = _parts(value)
+    # Told apart by signs and not by what parsers make of them: `https://:word@host` has no user name.
+    if parts is None or "@" in parts.netloc or _NEVER_IN_AN_ADDRESS.search(value):
         raise ValueError("is no plain http or https address")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise ValueError("would send the key unencrypted: http is for this machine (localhost) only, use https")
@@ -63,10 +68,23 @@ def _web_address(value: str) -> str:
 
 
 def _public_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if _parts(value) is None:
         raise ValueError("is no http or https address")
     return value
+
+
+_NEVER_IN_AN_ADDRESS = re.compile(r"[\s\\?#\x00-\x1f\x7f]")
+_HOST = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|\[?[0-9a-f:.]+\]?")
+
+
+def _parts(value: str) -> SplitResult | None:
+    """Take an http or https address apart; None for what is none: no error may repeat it, for it may hold a secret."""
+    try:
+        parts, url = urlsplit(value), httpx2.URL(value)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except (ValueError, httpx2.InvalidURL):
+        return None
+    return parts if known and _HOST.fullmatch(url.raw_host.decode("ascii", "replace")) else None
 
 
 def _key(value: SecretStr) -> SecretStr:
@@ -146,11 +164,14 @@ class Settings(BaseModel):
         return self.home / "images"
 
     @property
-    def journal_url(self) -> str:
+    def journal_url(self) -> str | URL:
         """The journal's database as a SQLAlchemy URL (it may hold a password: do not show it)."""
         if self.journal is not None:
             return self.journal.get_secret_value()
-        return f"sqlite:///{self.home / 'journal.sqlite3'}"
+        from sqlalchemy import URL  # it loads when a journal is opened, not when this module is imported
+
+        # Made of its parts: in a text, "?" and "%" of the home's name would have a meaning.
+        return URL.create("sqlite", database=str(self.home / "journal.sqlite3"))
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -212,7 +233,9 @@ def _checked(kind: type[Settings], environ: Mapping[str, str] | None) -> Setting
     """Return settings, or what is wrong with them in words."""
     variables = os.environ if environ is None else environ
     spoken = {name: variables[variable] for name, variable in ENVIRONMENT.items() if variables.get(variable)}
-    home = Path(spoken.get("home") or user_data_path("flux-nodes", appauthor=False)).expanduser().absolute()
+    home = _home(spoken.get("home"))
+    if isinstance(home, str):
+        return home
     document = _from_file(home / FILE)
     if isinstance(document, str):
         return document
@@ -222,6 +245,18 @@ def _checked(kind: type[Settings], environ: Mapping[str, str] | None) -> Setting
         return _in_words(error, home / FILE)
 
 
+def _home(spoken: str | None) -> Path | str:
+    """Return the home, or in words why there is none."""
+    try:
+        return Path(spoken or user_data_path("flux-nodes", appauthor=False)).expanduser().absolute()
+    except RuntimeError:  # Path.expanduser's own
+        if spoken:
+            return f"FLUX_NODES_HOME ({spoken}) names the home of a user that there is not. Give the whole path."
+        return "This user has no home folder: set HOME, or set FLUX_NODES_HOME to a folder of your choice."
+    except OSError as error:
+        return f"FLUX_NODES_HOME cannot be used ({error.strerror}): give the whole path of a folder."
+
+
 def _from_file(path: Path) -> dict[str, Any] | str:
     """Return what the settings file says, or what is wrong with it in words."""
     try:
@@ -229,7 +264,7 @@ def _from_file(path: Path) -> dict[str, Any] | str:
             document = json.loads(file.read(_MOST_BYTES))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return f"The settings file {path} cannot be read: {type(error).__name__}. It holds one JSON object."
     return document if isinstance(document, dict) else f"The settings file {path} holds no JSON object."
 

@@ -19,7 +19,7 @@ def test_without_anything_set_the_service_itself_is_meant_and_there_is_no_key(tm
     assert settings.api_key is None
     assert settings.base_url == "https://api.apiframe.pro"
     assert settings.service_name == "https://api.apiframe.pro"
-    assert settings.journal_url == f"sqlite:///{tmp_path / 'journal.sqlite3'}"
+    assert str(settings.journal_url) == f"sqlite:///{tmp_path / 'journal.sqlite3'}"
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
