@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,8 +14,9 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .contract import MalformedBody, read_json
-from .control import Controls, RecordedRequest, record
+from .bodies import BodyReader, BodyTooLarge, MalformedBody, require_json, skip_body
+from .contract import read_json
+from .control import Controls
 from .fault_text import fault_in_prompt
 from .faults import TASK_KINDS, Fault, FaultBook, FaultError, Where
 from .gallery import Finish, Gallery
@@ -25,6 +25,7 @@ from .lifecycle import SandboxTask, Stage, stage_at
 from .odd import INSTEAD, ODD, odd
 from .quirks import Quirks
 from .replies import Sleep, errors, json_reply, spoil
+from .request_log import RecordedRequest, RequestLog
 from .service import Service
 from .webhooks import Courier
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 _Answer = Callable[[str, str, "dict[str, Any]", "Fault | None"], Awaitable[Response]]
-
-_MOST_RECORDED = 2_000
 
 
 class Sandbox:
@@ -75,7 +74,8 @@ class Sandbox:
         self._courier = Courier(self.quirks, self._faults, sleep)
         self._service = Service(self._ledger, self._courier, quirks=self.quirks, seconds=seconds, clock=clock)
         self._gallery = Gallery(self._ledger, self.quirks, finish)
-        self._requests: deque[RecordedRequest] = deque(maxlen=_MOST_RECORDED)
+        self._requests = RequestLog()
+        self._bodies = BodyReader()
         self._triggered: set[str] = set()
         self._app = Starlette(routes=self._routes(), lifespan=self._lifespan)
 
@@ -95,8 +95,8 @@ class Sandbox:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The last 2,000 requests to the service, oldest first; keys are blotted out."""
-        return list(self._requests)
+        """The last 2,000 requests to the service, oldest first; keys are blotted out, large bodies kept for a while."""
+        return self._requests.all()
 
     @property
     def faults(self) -> list[Fault]:
@@ -121,7 +121,7 @@ class Sandbox:
 
     def counts(self) -> dict[str, object]:
         """Return what `GET /sandbox/state` tells: submits, charges, requests by path, tasks and webhooks."""
-        paths = [request.path for request in self._requests]
+        paths = [request.path for request in self.requests]
         return {
             "submits": paths.count("/flux-imagine"),
             "charges": self.charges,
@@ -149,16 +149,27 @@ class Sandbox:
         await self._courier.stop()
 
     async def _endpoint(self, where: Where, answer: _Answer, request: Request) -> Response:
-        raw = await request.body()
-        self._requests.append(record(request, raw))
         owner = self._owner(request)
         if owner is None:
+            self._requests.add(request)
+            await skip_body(request)
             return json_reply({}, 401)
+        try:
+            async with self._bodies.reading(request) as raw:
+                return await self._answered(where, answer, request, owner, raw)
+        except BodyTooLarge as error:
+            self._requests.add(request)
+            return errors([str(error)], 413)
+
+    async def _answered(self, where: Where, answer: _Answer, request: Request, owner: str, raw: bytes) -> Response:
+        body: dict[str, Any] | None = None
         try:
             body = _read_body(request, raw)
             prompts = self._prompts(where, body)
         except (MalformedBody, FaultError) as error:
             return errors([str(error)])
+        finally:
+            self._requests.add(request, body if raw else None, len(raw))
         fault = self._faults.take(where, prompts)
         host = str(request.base_url).rstrip("/")
         right = partial(answer, host, owner, body, fault)
@@ -202,7 +213,7 @@ class Sandbox:
             self._faults.add(fault)
 
     async def _image(self, request: Request) -> Response:
-        self._requests.append(record(request, b""))
+        self._requests.add(request)
         name = request.path_params["name"]
         task = self._gallery.find(name)
         fault = self._faults.take("image", [task.prompt] if task else [])
@@ -214,7 +225,5 @@ class Sandbox:
 def _read_body(request: Request, raw: bytes) -> dict[str, Any]:
     if request.method == "GET":
         return {}
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        msg = "Content-Type must be application/json"
-        raise MalformedBody(msg)
+    require_json(request)
     return read_json(raw)

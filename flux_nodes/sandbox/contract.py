@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from .bodies import MalformedBody, parse_json
 from .quirks import Quirks
 
 MODELS = ("flux-schnell", "flux-pro", "flux-dev", "flux-pro-1.1", "flux-pro-1.1-ultra")
@@ -20,30 +20,17 @@ ULTRA = "flux-pro-1.1-ultra"
 _Check = Callable[[str, Any, Quirks], "str | None"]
 
 
-class MalformedBody(ValueError):
-    """The body is not one JSON object."""
-
-
 def read_json(raw: bytes) -> dict[str, Any]:
     """Read a request body.
 
     Raises:
-        MalformedBody: It is no JSON, or no object. `NaN` and `Infinity` are no JSON.
+        MalformedBody: It is no JSON, or no object.
     """
-    try:
-        document = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        msg = "The body is not valid JSON"
-        raise MalformedBody(msg) from error
+    document = parse_json(raw)
     if not isinstance(document, dict):
         msg = "The body must be a JSON object"
         raise MalformedBody(msg)
     return document
-
-
-def _no_constant(name: str) -> None:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
 
 
 def faults_of_imagine(body: Mapping[str, Any], quirks: Quirks) -> list[str]:

@@ -48,7 +48,8 @@ class Ledger:
         if state is not None:
             state.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(state or ":memory:", timeout=30, isolation_level=None, check_same_thread=False)
+        # "": a temporary file of SQLite's own, in memory until it is large, as tasks with image prompts make it
+        self._database = sqlite3.connect(state or "", timeout=30, isolation_level=None, check_same_thread=False)
         # an unclosed connection warns when it is collected, and nobody should have to close a sandbox in memory
         weakref.finalize(self, self._database.close)
         self._database.executescript(_SCHEMA)
@@ -57,7 +58,7 @@ class Ledger:
             database.executemany("INSERT OR IGNORE INTO accounts (owner, credits) VALUES (?, ?)", opening)
 
     def close(self) -> None:
-        """Close the database; an in-memory state is gone then."""
+        """Close the database; a state without a file of its own is gone then."""
         self._database.close()
 
     def accept(self, task: SandboxTask) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +15,7 @@ from .brushes import Canvas
 from .caption import Caption, captioned
 from .contract import ULTRA, image_prompt_bytes
 from .looks import develop, follow_prompt_image, look_of, to_image
-from .pixels import read_image
+from .pixels import read_image, write_image
 from .scenes import scene_for
 
 if TYPE_CHECKING:
@@ -27,6 +30,59 @@ _PLAIN_STRENGTH = 0.3
 """How much composition an image prompt gives where the model takes no strength."""
 
 _ULTRA_STRENGTH = 0.1
+
+
+_PAINTED_BY = (
+    *("model", "prompt", "image_prompt", "image_prompt_strength", "prompt_upsampling", "width", "height"),
+    *("aspect_ratio", "steps", "guidance", "interval", "raw"),
+)
+"""The fields that a picture depends on, beside the seed."""
+
+
+class PictureCache:
+    """The files of the pictures painted last, up to a number of bytes together."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: str) -> bytes | None:
+        """Return a file that is kept."""
+        with self._lock:
+            if key in self._files:
+                self._files.move_to_end(key)
+            return self._files.get(key)
+
+    def put(self, key: str, file: bytes) -> None:
+        """Keep a file, and let those go that were asked for longest ago."""
+        with self._lock:
+            self._size += len(file) - len(self._files.pop(key, b""))
+            self._files[key] = file
+            while self._size > self._most:
+                self._size -= len(self._files.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Let all files go."""
+        with self._lock:
+            self._files.clear()
+            self._size = 0
+
+
+CACHE = PictureCache(48 * 2**20)
+"""Shared by all sandboxes of a process: a picture depends on its request and its seed, and on nothing else."""
+
+
+def picture(body: Mapping[str, Any], task_id: str, image_type: str) -> bytes:
+    """Return the file of the picture of an accepted request, painted unless it is in the cache."""
+    painted_by = [image_type, seed_of(body, task_id), *(body.get(name) for name in _PAINTED_BY)]
+    key = hashlib.sha256(json.dumps(painted_by).encode()).hexdigest()
+    file = CACHE.get(key)
+    if file is None:
+        file = write_image(paint(body, task_id), image_type)
+        CACHE.put(key, file)
+    return file
 
 
 def paint(body: Mapping[str, Any], task_id: str) -> Image:

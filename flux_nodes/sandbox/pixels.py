@@ -15,8 +15,14 @@ MOST_PIXELS = 50_000_000
 """The largest image that is decoded; the page names no limit, and a bomb must not stop the sandbox."""
 
 
+_LARGEST_SIDE = 2048
+
+
 def read_image(raw: bytes) -> Picture | None:
-    """Decode an image file to RGB; None when it is none, is broken, or has more pixels than `MOST_PIXELS`."""
+    """Decode an image file to RGB; None when it is none, is broken, or has more pixels than `MOST_PIXELS`.
+
+    One with a side of more than 2,048 pixels is made smaller: no picture needs more, and RGB takes four bytes a pixel.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -25,6 +31,7 @@ def read_image(raw: bytes) -> Picture | None:
             with Image.open(io.BytesIO(raw)) as image:
                 if image.width * image.height > MOST_PIXELS:
                     return None
+                image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
                 picture: Picture = image.convert("RGB")
                 return picture
     # SyntaxError is what Pillow raises for a broken PNG

@@ -36,9 +36,9 @@ def json_reply(document: object, status: int = 200) -> Response:
     return Response(text, status, media_type="application/json")
 
 
-def errors(messages: list[str]) -> Response:
-    """Return the page's 400 reply, with every fault in it."""
-    return json_reply({"errors": [{"msg": message} for message in messages]}, 400)
+def errors(messages: list[str], status: int = 400) -> Response:
+    """Return the page's 400 reply, with every fault in it; or one of the same form with another status."""
+    return json_reply({"errors": [{"msg": message} for message in messages]}, status)
 
 
 async def spoil(fault: Fault, answer: Callable[[], Awaitable[Response]], *, sleep: Sleep, now: float) -> Response:

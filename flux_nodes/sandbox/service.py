@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .contract import faults_of_fetch, faults_of_fetch_many, faults_of_imagine
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 _NO_CREDITS = "You have no credits left"
 _UNKNOWN_TASK = "Task not found"
+
+
+_READER = ThreadPoolExecutor(1, thread_name_prefix="flux-sandbox-reader")
+"""One thread decodes image prompts, one after another: a large one takes much memory. The painter has its own."""
 
 
 class Service:
@@ -96,9 +101,9 @@ class Service:
         )
 
     async def _faults_of(self, body: Mapping[str, Any]) -> list[str]:
-        # only an image prompt takes long to check, and a thread may have to wait for the painter's
+        # Only an image prompt takes long to check.
         if "image_prompt" in body:
-            return await asyncio.to_thread(faults_of_imagine, body, self._quirks)
+            return await asyncio.get_running_loop().run_in_executor(_READER, faults_of_imagine, body, self._quirks)
         return faults_of_imagine(body, self._quirks)
 
     def _new_task(self, owner: str, body: Mapping[str, Any], fault: Fault | None) -> SandboxTask:

@@ -30,7 +30,7 @@ async def test_faults_are_added_listed_and_cleared_over_http_without_a_key(talk:
                                  '{"where": "submit", "kind": "html", "color": 1}', "[null]"])  # fmt: skip
 async def test_a_fault_that_cannot_be_is_refused_over_http(talk: Talk, raw: Any) -> None:
     async with talk(Sandbox()) as client:
-        reply = await client.post("/sandbox/faults", content=raw)
+        reply = await client.post("/sandbox/faults", content=raw, headers={"content-type": "application/json"})
         left = await client.get("/sandbox/faults")
     assert reply.status_code == 400
     assert reply.json()["errors"][0]["msg"]
