@@ -29,6 +29,7 @@ from bench.troubles import (
     ask_behind_a_lock,
     ask_in_a_read_only_journal,
     ask_on_a_full_disk,
+    ask_with_a_damaged_store,
     ask_with_a_jumping_clock,
     ask_with_webhooks,
     be_locked_when_the_answer_comes,
@@ -167,6 +168,7 @@ TRIALS = (
         attempt=ask_on_a_full_disk,
         promise=Outcome(got="StorageError", paid=1, kept="yes", home="later, free"),
     ),
+    Trial(name="damaged store", attempt=ask_with_a_damaged_store, promise=RIDDEN_OUT),
     Trial(name="journal locked for a second", attempt=ask_behind_a_lock, promise=RIDDEN_OUT),
     Trial(
         name="journal locked for longer than the wait",

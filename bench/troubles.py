@@ -84,6 +84,25 @@ async def ask_on_a_full_disk(settings: Settings) -> str:
     return await _output("-m", "bench.troubles", settings.base_url, str(settings.home))
 
 
+async def ask_with_a_damaged_store(settings: Settings) -> str:
+    """Ask, overwrite a part of the stored image, and ask for the same picture again.
+
+    Raises RuntimeError if the image is not stored: then there would be nothing to damage.
+    """
+    async with Generations.open(settings, door="trial") as generations:
+        file = generations.file(await generations.wait((await generations.start(PICTURE)).id))
+        if file is None:
+            raise RuntimeError("the image should have been stored")
+        await asyncio.to_thread(_overwrite, file)
+        return await _said(_made(generations, PICTURE))
+
+
+def _overwrite(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(200)
+        opened.write(bytes(30))
+
+
 async def ask_behind_a_lock(settings: Settings) -> str:
     """Ask while another process holds the journal's lock for a second."""
     async with Generations.open(settings, door="trial") as generations:
