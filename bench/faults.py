@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx2
 
 from bench.troubles import (
+    SLOW,
     Attempt,
     ask,
     ask_behind_a_lasting_lock,
     ask_behind_a_lock,
+    ask_beside_a_dripping_poll,
     ask_in_a_read_only_journal,
     ask_on_a_full_disk,
     ask_with_a_damaged_store,
@@ -66,6 +68,7 @@ class Outcome:
 RIDDEN_OUT = Outcome(got="image", paid=1, kept="yes", home="at once")
 COLLECTED = Outcome(got="ImageUnavailable", paid=1, kept="yes", home="later, free")
 UNCONFIRMED = Outcome(got="SubmitUnconfirmed", paid=1, kept="yes, unconfirmed", home="no")
+ID_IN_ERROR = Outcome(got="SubmitUnconfirmed", paid=1, kept="in the error", home="no")
 NOTHING_SENT = Outcome(got="StorageError", paid=0, kept="nothing was sent", home="no")
 
 
@@ -103,6 +106,13 @@ def _poll(kind: Any, **values: Any) -> tuple[Fault, ...]:
 def _image(kind: Any, *, times: int | None = 1, **values: Any) -> tuple[Fault, ...]:
     return (Fault(where="image", kind=kind, times=times, **values),)
 
+
+def _submit(kind: Any) -> tuple[Fault, ...]:
+    return (Fault(where="submit", kind=kind),)
+
+
+_SOON = {"submit_seconds": 2, "read_seconds": 2}
+"""Clocks of whole requests that end sooner than the usual ones: 60 seconds for a submit, 10 for a poll."""
 
 _LOST = (Fault(where="submit", kind="lost-after"),)
 _UNKNOWN = '{"errors": [{"msg": "Task not found"}]}'
@@ -192,6 +202,31 @@ TRIALS = (
         promise=UNCONFIRMED,
     ),
     Trial(name="journal read-only", attempt=ask_in_a_read_only_journal, promise=NOTHING_SENT),
+    Trial(name="submit reply drips for ever", faults=_submit("drip"), settings=_SOON, promise=UNCONFIRMED),
+    Trial(name="submit: `100 Continue` for ever", faults=_submit("continue"), settings=_SOON, promise=UNCONFIRMED),
+    Trial(name="submit reply cut after the task id", faults=_submit("unended"), promise=RIDDEN_OUT),
+    Trial(name="task id with half an emoji and NUL", faults=_submit("half-emoji"), promise=ID_IN_ERROR),
+    Trial(name="task id of a million characters", faults=_submit("long-id"), promise=ID_IN_ERROR),
+    Trial(name="task id that is a number", faults=_submit("numeric-id"), promise=RIDDEN_OUT),
+    Trial(name="replies nested 600 deep", faults=(*_submit("deep"), *_poll("deep", times=None)), promise=RIDDEN_OUT),
+    Trial(
+        name="failed task, half an emoji and NUL in its message",
+        faults=(*_submit("fail"), *_poll("half-emoji", times=None)),
+        promise=Outcome(got="GenerationFailed", paid=1, kept="yes", home="no"),
+    ),
+    Trial(name="poll drips for ever, once", faults=_poll("drip"), settings=_SOON, promise=RIDDEN_OUT),
+    Trial(
+        name="poll drips for ever, beside another generation",
+        faults=_poll("drip", match=SLOW.prompt, times=None),
+        attempt=ask_beside_a_dripping_poll,
+        promise=Outcome(got="image", paid=2, kept="yes", home="at once"),
+    ),
+    Trial(
+        name="image drips for longer than the wait",
+        faults=_image("drip", times=None),
+        settings={"timeout": 2},
+        promise=Outcome(got="StillRunning", paid=1, kept="yes", home="later, free"),
+    ),
 )
 
 
@@ -224,7 +259,7 @@ def _settings(url: str, home: Path, others: Mapping[str, Any]) -> Settings:
 def _kept(rows: Sequence[Generation], told: Sequence[str], said: str) -> Kept:
     if not rows and not told:
         return "nothing was sent"
-    if [row.task_id for row in rows] == list(told):
+    if {row.task_id for row in rows} == set(told) and len(rows) == len(told):
         return "yes"
     if told and all(task_id in said for task_id in told):
         return "in the error"

@@ -29,6 +29,9 @@ Attempt = Callable[[Settings], Awaitable[str]]
 Lock = Callable[[], AbstractAsyncContextManager[None]]
 
 PICTURE = ImagineRequest(model="flux-schnell", prompt="a field in all weathers", width=256, height=256, seed=7)
+SLOW = ImagineRequest(model="flux-schnell", prompt="a slow river", width=256, height=256, seed=7)
+"""Another picture, for a fault that is to meet this one alone."""
+
 _LARGE = ImagineRequest(model="flux-schnell", prompt="a field in all weathers", width=1024, height=1024, seed=7)
 _MOST_BYTES = 512 * 1024
 """Room for the journal, and less than the large picture takes."""
@@ -134,6 +137,19 @@ async def ask_in_a_read_only_journal(settings: Settings) -> str:
         pass
     url = f"sqlite:///file:{_journal_file(settings)}?mode=ro&uri=true"
     return await ask(Settings.model_validate({**dict(settings), "journal": url}))
+
+
+async def ask_beside_a_dripping_poll(settings: Settings) -> str:
+    """Ask while the polls for another generation of this process drip, and that one is waited for as well."""
+    async with Generations.open(settings, door="trial") as generations:
+        slow = await generations.start(SLOW)
+        waiting = asyncio.create_task(_said(generations.wait(slow.id)))
+        said = await _said(asyncio.wait_for(_made(generations, PICTURE), settings.read_seconds))
+        if waiting.done():
+            raise RuntimeError("the other generation should have been waited for meanwhile")
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    return said
 
 
 async def _made(generations: Generations, picture: ImagineRequest) -> None:

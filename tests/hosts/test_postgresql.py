@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flux_nodes.core import Generations, Settings
-from flux_nodes.core.errors import BudgetReached, InvalidSettings, StorageError
+from flux_nodes.core.errors import BudgetReached, GenerationFailed, InvalidSettings, StorageError, SubmitUnconfirmed
 from flux_nodes.core.images import ImageFacts
 from flux_nodes.core.journal import Intent, Journal
 from flux_nodes.core.request import ImagineRequest
+from flux_nodes.sandbox import Fault
 from tests.core.test_generations import field
 from tests.core.test_journal import VERSION_1
 
@@ -140,3 +141,30 @@ async def test_two_doors_share_one_generation_and_its_image(
         assert await one.data(stored) == await two.data(stored)
         assert [item.door for item in await one.spending()] == ["one"]
     assert sandbox.charges == 1
+
+
+async def test_a_failure_whose_words_hold_half_an_emoji_and_nul_is_recorded(
+    postgresql: Postgresql, database: str, settings: Settings, sandbox: Sandbox
+) -> None:
+    there = Settings.model_validate({**dict(settings), "journal": postgresql.url(database)})
+    sandbox.inject(Fault(where="submit", kind="fail", message="too bold"))
+    sandbox.inject(Fault(where="fetch", kind="half-emoji", times=None))
+    async with Generations.open(there, door="test") as generations:
+        started = await generations.start(field(seed=1))
+        with pytest.raises(GenerationFailed, match="too bold"):
+            await generations.wait(started.id)
+        assert (await generations.get(started.id)).message == "too bold\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("kind", ["half-emoji", "long-id"])
+async def test_a_task_id_that_cannot_be_stored_leaves_an_unconfirmed_generation(
+    postgresql: Postgresql, database: str, settings: Settings, sandbox: Sandbox, kind: Any
+) -> None:
+    there = Settings.model_validate({**dict(settings), "journal": postgresql.url(database)})
+    sandbox.inject(Fault(where="submit", kind=kind))
+    async with Generations.open(there, door="test") as generations:
+        with pytest.raises(SubmitUnconfirmed):
+            await generations.start(field(seed=1))
+        (row,) = await generations.recent()
+    assert row.status == "unconfirmed"
+    assert sandbox.tasks[0].task_id in str(row.message)
