@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from .image_chunks import PNG, chunks
+from .image_chunks import chunks
 from .xmp import links_to_manifest
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ _BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 _LABEL = b"c2pa\0"
 """How a box of JUMBF says that it is a store of manifests; other boxes of JUMBF are no signature."""
+
+_STORE = b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\08\x9bq"
+"""How a store of manifests begins, in whatever it is wrapped: a box `jumd` of the kind that C2PA has registered."""
 
 _HEAD = 128
 """The label comes within so many bytes."""
@@ -73,13 +76,14 @@ def is_signed(data: bytes) -> bool:
 
 def has_manifest(data: bytes) -> bool:
     """Tell whether a manifest is embedded in a file."""
-    if data.startswith(PNG):
-        return any(kind == PNG_CHUNK for kind, _ in chunks(data))
-    return any(_is_manifest(kind, body) for kind, body in chunks(data))
+    parts = chunks(data)
+    if parts is None:  # GIF, TIFF, SVG and what else may be signed
+        return _STORE in data
+    return any(_is_manifest(kind, body) for kind, body in parts)
 
 
 def _is_manifest(kind: bytes, body: memoryview) -> bool:
-    if kind == b"C2PA":
+    if kind in (PNG_CHUNK, b"C2PA"):
         return True
     if kind == _JPEG_SEGMENT:
         return bytes(body[:2]) == b"JP" and _LABEL in bytes(body[:_HEAD])

@@ -25,8 +25,8 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers of JPEG that no length follows."""
 
 
-def chunks(data: bytes) -> Iterator[Chunk]:
-    """Yield the chunks of a PNG, JPEG, WebP or of a file of boxes (AVIF, HEIC, JPEG XL); of any other file, none.
+def chunks(data: bytes) -> Iterator[Chunk] | None:
+    """Return the chunks of a PNG, JPEG, WebP or of a file of boxes (AVIF, HEIC, JPEG XL); None of any other file.
 
     Of a JPEG those before its pixels.
     """
@@ -36,7 +36,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         return _jpeg(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _riff(data)
-    return _boxes(data) if data[4:8] in (b"ftyp", b"JXL ") else iter(())
+    return _boxes(data) if data[4:8] in (b"ftyp", b"JXL ") else None
 
 
 def png_text(kind: bytes, body: bytes, *, most: int) -> tuple[str, bytes] | None:

@@ -102,7 +102,7 @@ def _values(root: ElementTree.Element, name: str) -> Iterator[str]:
 
 
 def _packet_of(data: bytes) -> bytes | None:
-    for kind, view in chunks(data):
+    for kind, view in chunks(data) or ():
         body = bytes(view[: _MOST_BYTES + 1]) if kind in (b"iTXt", b"\xff\xe1", b"XMP ") else b""
         if kind == b"XMP ":
             return body

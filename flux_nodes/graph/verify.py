@@ -42,6 +42,8 @@ _LONGEST = 20_000
 """Characters of a text from a file that are told."""
 
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\xff\x0a", b"\0\0\0\x0cJXL ")
+_BOXED = {b"ftyp" + brand for brand in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")}
+"""AVIF and HEIC; a film begins alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +158,7 @@ def _decoded(data: bytes) -> tuple[str | None, str | None, str]:
 
 
 def _looks_like_a_picture(data: bytes) -> bool:
-    return data.startswith(_PICTURES) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp"
+    return data.startswith(_PICTURES) or data[8:12] == b"WEBP" or data[4:12] in _BOXED
 
 
 def _document(data: bytes) -> Mapping[str, Any]:

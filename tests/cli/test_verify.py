@@ -22,6 +22,7 @@ from tests import signing
 from tests.cli.terminal import SMALL, Ended, Terminal
 
 FOX = ("generate", "a fox", "--model", "flux-schnell", "--seed", "7", *SMALL)
+FILM = b"\0\0\0\x18ftypisom\0\0\0\0" + b"\0" * 40
 YESTERDAY = Path(__file__).parents[1] / "graph" / "yesterday" / "0.3.0"
 
 
@@ -252,7 +253,7 @@ def test_a_damaged_file_is_told_as_far_as_it_can_be_read(there: Terminal, fox: M
     assert document["generations"][0]["generation_id"] == fox.document["id"]
 
 
-@pytest.mark.parametrize("data", [b"", b"a text\n", b"%PDF-1.7", b"\x7fELF" + b"\0" * 99, b"<svg/>", b"{}"])
+@pytest.mark.parametrize("data", [b"", b"a text\n", b"%PDF-1.7", b"\x7fELF" + b"\0" * 99, b"<svg/>", b"{}", FILM])
 def test_what_is_no_image_is_one_sentence(there: Terminal, data: bytes) -> None:
     ended = verified(there, data)
     assert (ended.code, ended.out) == (2, "")
@@ -360,7 +361,12 @@ def test_without_the_library_it_says_what_would_check_the_signature(
     assert 'pip install "flux-nodes[c2pa]"' in verified(there, signed.original).out
 
 
-@pytest.mark.parametrize("text", ["", "no certificate"])
+BEGIN, END = "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no certificate", f"{BEGIN}AAAA\n{END}", f"{BEGIN}MIIB", f"{BEGIN}\N{SNOWMAN}{END}"]
+)
 def test_what_is_no_certificate_is_not_trusted(there: Terminal, fox: Made, text: str) -> None:
     (there.folder / "root.pem").write_text(text)
     ended = verified(there, fox.copy, "--trust", "root.pem")

@@ -72,6 +72,14 @@ def test_a_box_in_an_avif_or_heic_file_is_seen() -> None:
     assert not has_manifest(kind + b"\0\0\0\x1cuuid" + uuid[::-1] + b"\0\0\0\0")
 
 
+@pytest.mark.parametrize("form", ["gif", "tiff"])
+def test_a_signature_in_any_other_format_is_seen_and_checked(form: str) -> None:
+    plain = written(form.upper())
+    signed = signing.sign(plain, f"image/{form}")
+
+    assert (is_signed(plain), check(signed).state) == (False, "valid")
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_whatever_end_in_an_error(tail: bytes) -> None:
     for head in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xeb", b"RIFF\xff\xff\xff\xffWEBP", b"\0\0\0\x01ftyp"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from flux_nodes.sandbox import Sandbox, serving
+from tests import signing
 from tests.cli.terminal import Terminal
 from tests.delay import Delay
 from tests.hosts import pack, places
@@ -139,8 +140,8 @@ def delay() -> Delay:
 
 @pytest.fixture(scope="module")
 def service(clock: Clock, delay: Delay) -> Iterator[Sandbox]:
-    """Give a service that knows KEY."""
-    made = Sandbox(keys={KEY: 1000}, seconds=0.5, clock=clock, sleep=delay)
+    """Give a service that knows KEY, and that signs its pictures."""
+    made = Sandbox(keys={KEY: 1000}, seconds=0.5, clock=clock, sleep=delay, finish=signing.sign)
     yield made
     made.close()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from flux_nodes.core.content_credentials import is_signed
 from flux_nodes.core.xmp import KEYWORD, TRAINED, source_type
 from flux_nodes.sandbox import Fault, Sandbox
 from tests.hosts.conversation import Conversation, Event
@@ -229,6 +230,11 @@ def test_a_saved_file_tells_its_generations_also_when_comfyui_had_the_image_alre
     ids = [each["generation_id"] for each in facts["nodes"]["1"]]
     assert sorted(ids) == sorted(each["id"] for each in listed(host, "quince"))
     assert facts["software"].startswith("flux-nodes ")
+    signed = [
+        (each["original"]["signed"], each["original"]["sha256"] == each["sha256"]) for each in facts["nodes"]["1"]
+    ]
+    assert signed == [("c2pa", True)] * 2
+    assert not any(is_signed(host.view(image)) for node in ("1", "2") for image in first.outputs[node]["images"])
     assert "key" not in json.dumps(facts)
     again = with_workflow(host, {"1": imagine("a quince", count=2), "2": saved("1", "elsewhere")})
     executed = [event.data["nodes"] for event in again.events if event.kind == "execution_cached"]

@@ -43,6 +43,22 @@ def differ(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one - other).mean())
 
 
+async def test_a_picture_can_be_finished_before_it_is_served(talk: Talk, order: Order) -> None:
+    given = []
+
+    def finish(picture: bytes, media_type: str) -> bytes:
+        given.append((opened(picture).shape, media_type))
+        return b"signed, say"
+
+    async with talk(Sandbox(seconds=0, finish=finish)) as client:
+        task = (await client.post("/flux-imagine", json=order(width=256, height=320))).json()
+        url = (await client.post("/fetch", json=task)).json()["image_url"]
+        served = [(await client.get(url)).content for _ in range(2)]
+
+    assert served == [b"signed, say"] * 2
+    assert given == [((320, 256, 3), "image/png")]
+
+
 @pytest.mark.parametrize("size", [(256, 256), (256, 1440), (1440, 256), (1000, 333)])
 async def test_a_picture_has_exactly_the_asked_size(shown: Any, size: Any) -> None:
     picture = opened(await shown(width=size[0], height=size[1]))
