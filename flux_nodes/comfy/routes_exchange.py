@@ -18,7 +18,6 @@ from ..core.errors import (
     StorageError,
     UnknownGeneration,
 )
-from ..core.settings import ENVIRONMENT, Settings
 from .guidance import Run, guided
 
 if TYPE_CHECKING:
@@ -118,6 +117,8 @@ def _refuse_rebinding(asked: Asked) -> None:
         return
     name = _host_name(host)
     if name is None or not (is_loopback(name) or name in _allowed_hosts()):
+        from ..core.settings import ENVIRONMENT  # pydantic loads with the first request, not while ComfyUI starts
+
         raise Refused(
             HTTPStatus.FORBIDDEN,
             "ComfyUI listens on this machine only, and the request names another host: open ComfyUI as localhost or "
@@ -145,6 +146,8 @@ def is_loopback(name: str) -> bool:
 
 
 def _allowed_hosts() -> frozenset[str]:
+    from ..core.settings import Settings
+
     try:
         return Settings.load().allowed_hosts
     except InvalidSettings:

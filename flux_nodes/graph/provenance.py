@@ -49,7 +49,11 @@ async def texts(generations: Generations, generation: Generation, data: bytes | 
     kept = None
     with suppress(StorageError, ValueError):  # an image is not held back for want of its graph
         kept = await generations.graph(generation)
-    return await asyncio.to_thread(_told, generation, kept, data)
+    if data is None:
+        return await asyncio.to_thread(_told, generation, kept, None)
+    from ..core.decoding import in_background  # its digest is one of pixels
+
+    return await in_background(_told, generation, kept, data)
 
 
 def _told(generation: Generation, kept: Mapping[str, Json] | None, data: bytes | None) -> dict[str, str]:
