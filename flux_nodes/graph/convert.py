@@ -13,41 +13,49 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..core.errors import InvalidWorkflow
 from .drawing import read_drawing
 from .flatten import flatten
 from .follow import follow
 from .link import Link
+from .page_nodes import NOTES, PRIMITIVE
+from .promotion import primitive_value
 from .seed_control import MOVING
-from .widgets import CONTROL, Held, has_control, held
+from .widgets import Held, has_control, held
 from .workflow import Workflow, WorkflowNode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .flatten import Flat, Spot
+    from ..core.errors import Fault
+    from .flatten import Spot
     from .link import Json
     from .registry import Registry
 
 
 def convert(ui: Mapping[str, Json], registry: Registry) -> Workflow:
     """Make a workflow of a drawing. Raises InvalidWorkflow when the drawing cannot be made out."""
-    flat = flatten(read_drawing(ui), registry)
-    running = [spot for spot in flat.spots.values() if spot.runs]
-    values = {spot.id: _values(spot, flat, registry) for spot in running}
+    spots = flatten(read_drawing(ui), registry)
+    faults: dict[Fault, None] = {}
+    values = {spot.id: _values(spot, spots, registry, faults) for spot in spots.values() if spot.runs}
+    if faults:
+        raise InvalidWorkflow(list(faults))
     homes = {
         (node_id, name): value.homes
         for node_id, inputs in values.items()
         for name, value in inputs.items()
         if isinstance(value, Held) and value.homes
     }
+    nodes = {id_: _node(spots[id_], values, registry) for id_ in values}
     controls = {
-        (spot.id, name): value.control
-        for spot in running
-        for name, value in values[spot.id].items()
-        if isinstance(value, Held) and value.control in MOVING and _is_seed(spot, name, registry)
+        (id_, name): value.control
+        for id_, inputs in values.items()
+        for name, value in inputs.items()
+        if isinstance(value, Held) and value.control in MOVING and _is_seed(spots[id_], name, registry)
     }
-    nodes = {spot.id: _node(spot, values, registry) for spot in running}
-    return Workflow(nodes=nodes, ui=ui, homes=homes, controls=controls)
+    silent = {spot.id: _silent(spot, registry) for spot in spots.values() if not spot.runs}
+    named = {id_: nodes.get(id_) or silent[id_] for id_ in spots}
+    return Workflow(nodes=nodes, ui=ui, homes=homes, controls=controls, named=named)
 
 
 def _is_seed(spot: Spot, name: str, registry: Registry) -> bool:
@@ -56,17 +64,17 @@ def _is_seed(spot: Spot, name: str, registry: Registry) -> bool:
     return item is not None and has_control(item)
 
 
-def _values(spot: Spot, flat: Flat, registry: Registry) -> dict[str, Link | Held]:
+def _values(
+    spot: Spot, spots: Mapping[str, Spot], registry: Registry, faults: dict[Fault, None]
+) -> dict[str, Link | Held]:
     values: dict[str, Link | Held] = dict(held(spot.drawn, registry.get(spot.drawn.type)))
-    chosen = flat.given.get((spot.id, CONTROL))
-    own = {
-        name: str(chosen.value) if chosen else value.control
-        for name, value in values.items()
-        if isinstance(value, Held)
-    }
-    values |= {name: flat.given[spot.id, name] for name in values if (spot.id, name) in flat.given}
+    own = {name: spot.control or value.control for name, value in values.items() if isinstance(value, Held)}
     for index, slot in enumerate(spot.slots):
-        source = follow(flat.spots, spot, index)
+        try:
+            source = follow(spots, spot, index)
+        except InvalidWorkflow as error:
+            faults |= dict.fromkeys(error.faults)
+            continue
         if source is not None:
             values[slot.name] = source
     # A value that the node of a subgraph holds moves as the widget says which it is for.
@@ -77,12 +85,29 @@ def _values(spot: Spot, flat: Flat, registry: Registry) -> dict[str, Link | Held
 
 
 def _node(spot: Spot, values: Mapping[str, Mapping[str, Link | Held]], registry: Registry) -> WorkflowNode:
-    face = registry.get(spot.drawn.type)
     inputs = {
         name: value if isinstance(value, Link) else _literal(value)
         for name, value in values[spot.id].items()
         if not isinstance(value, Link) or value.node in values
     }
+    return _named(spot, inputs, registry)
+
+
+def _silent(spot: Spot, registry: Registry) -> WorkflowNode:
+    """Return a node that does not run, with what its widgets hold: names of files may tell it."""
+    values = {spot.slots[index].name: value for index, value in spot.promoted.items()}
+    value = primitive_value(spot.drawn)
+    if spot.drawn.type == PRIMITIVE and value is not None and spot.drawn.id in spot.sheet.origins:
+        values = {"value": value}
+    elif spot.drawn.type in NOTES and value is not None:
+        values = {"text": value}
+    elif spot.inside is None and spot.drawn.type != PRIMITIVE:
+        values = held(spot.drawn, registry.get(spot.drawn.type))
+    return _named(spot, {name: _literal(value) for name, value in values.items()}, registry)
+
+
+def _named(spot: Spot, inputs: Mapping[str, Link | Json], registry: Registry) -> WorkflowNode:
+    face = registry.get(spot.drawn.type)
     return WorkflowNode(
         id=spot.id,
         class_type=spot.drawn.type,

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.errors import Fault, InvalidWorkflow
-from .drawing import BYPASSED, INSIDE, OUTSIDE
-from .flatten import PRIMITIVE, VIRTUAL, primitive_value
+from .drawing import BYPASSED, INSIDE, MUTED, OUTSIDE
 from .link import Link
+from .page_nodes import GETTERS, PRIMITIVE, VIRTUAL, key_of
+from .promotion import primitive_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,9 +86,29 @@ def _through(spots: Mapping[str, Spot], at: _OutOf) -> _Into | _OutOf | Link | H
         return None if slot is None else _Into(spot, slot)
     if spot.inside is not None and spot.drawn.runs:
         return _from_inside(spots, at)
+    if spot.drawn.type in VIRTUAL and spot.drawn.mode == MUTED:
+        return None
+    if spot.drawn.type in GETTERS:
+        return _Into(_setter(spots, spot), at.slot, at.type)
     if spot.drawn.type in VIRTUAL:
         return _Into(spot, at.slot, at.type) if at.slot < len(spot.slots) else None
     return Link(spot.id, at.slot)
+
+
+def _setter(spots: Mapping[str, Spot], getter: Spot) -> Spot:
+    """Return the node that sets what a getter gets: the first on its own sheet, or the only one around it."""
+    name = key_of(getter.drawn)
+    found: list[Spot] = []
+    at: Spot | None = getter
+    while at is not None and name:
+        found += [spots[at.beside(id_)] for id_ in at.sheet.setters.get(name, ())]
+        if at is getter and found:
+            return found[0]
+        at = at.host
+    if len(found) != 1:
+        how = "several nodes set it" if found else "no node sets it"
+        raise InvalidWorkflow([Fault(f"node {getter.id}", f'gets "{name}", and {how}', "one SetNode of that name")])
+    return found[0]
 
 
 def _from_inside(spots: Mapping[str, Spot], at: _OutOf) -> _Into | _OutOf | None:

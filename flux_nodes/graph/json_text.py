@@ -6,7 +6,8 @@ Everything that cannot be read raises InvalidWorkflow, which says what was expec
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Fault, InvalidWorkflow
 
@@ -25,6 +26,12 @@ EXPECTED = "a workflow saved by ComfyUI (JSON, in its saved or its API format), 
 
 _BYTE_ORDER_MARK = "\ufeff"
 _OPENING = (b"{", b"[", b'"')
+
+
+class Repeated(dict[str, Any]):
+    """An object that names a member more than once, and so holds only the last of each name; `names` are those."""
+
+    names: tuple[str, ...] = ()
 
 
 def decoded(data: bytes) -> str:
@@ -54,13 +61,22 @@ def parsed(text: str) -> Json:
         raise refused(f"is more than {MOST_JSON // 2**20} MiB of JSON")
     try:
         # NaN and Infinity are no JSON, yet older ComfyUI versions wrote them; the frontend reads null there.
-        data = json.loads(text, parse_constant=lambda _: None)
+        data = json.loads(text, parse_constant=lambda _: None, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise refused(f"is no JSON (line {error.lineno}, column {error.colno}: {error.msg})") from error
     except (ValueError, RecursionError) as error:
         raise refused("is no JSON that can be read: a number is too long, or it is nested too deeply") from error
     _bound_depth(data)
     return data
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    repeated = Repeated(made)
+    repeated.names = tuple(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+    return repeated
 
 
 def _bound_depth(data: Json) -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import Fault, InvalidWorkflow
 from .convert import convert, places_in
-from .drawing import is_drawing
+from .drawing import is_drawing, twice
 from .embedded import is_image, texts
 from .envelope import MOST_GRAPHS, Graphs, graphs_in, is_api_node, is_prompt
 from .flatten import MOST_NODES
-from .json_text import decoded, parsed, refused
+from .json_text import Repeated, decoded, parsed, refused
 from .link import Link
 from .workflow import Workflow, WorkflowNode
 
@@ -139,6 +139,8 @@ def _api_nodes(data: Mapping[str, Json], registry: Registry) -> dict[str, Workfl
         for key, item in data.items()
         if not is_api_node(item)
     ]
+    if isinstance(data, Repeated):
+        faults += [twice(f"node {name}", "nodes") for name in data.names]
     if faults:
         raise InvalidWorkflow(faults)
     return {key: _api_node(key, item, registry) for key, item in data.items()}

@@ -32,7 +32,8 @@ def replaced(text: str, *, workflow: Workflow | None, now: datetime, width: int,
         token = match[1]
         if token.startswith("date:"):
             return _date(token.removeprefix("date:"), now)
-        return known.get(token) or _of_node(token, workflow) or match[0]
+        value = known.get(token) or _of_node(token, workflow)
+        return match[0] if value is None else value
 
     return _TOKEN.sub(one, text)
 
@@ -57,8 +58,7 @@ def _date(pattern: str, now: datetime) -> str:
 def _of_node(token: str, workflow: Workflow | None) -> str | None:
     name, dot, input_name = token.rpartition(".")
     node = _named(workflow, name) if workflow and dot else None
-    place = holder(workflow, node.id, input_name) if workflow and node else None
-    value = place[0].inputs.get(place[1]) if place else None
+    value = _value(workflow, node, input_name) if workflow and node else None
     if value is None:
         return None
     # JavaScript spells a truth in lower case.
@@ -66,7 +66,15 @@ def _of_node(token: str, workflow: Workflow | None) -> str | None:
     return _NO_FILE_NAME.sub("_", text)[:_LONGEST]
 
 
+def _value(workflow: Workflow, node: WorkflowNode, name: str) -> object:
+    if node.id not in workflow.nodes:
+        return node.inputs.get(name)  # it does not run: what its widget holds
+    place = holder(workflow, node.id, name)
+    return place[0].inputs.get(place[1]) if place else None
+
+
 def _named(workflow: Workflow, name: str) -> WorkflowNode | None:
-    nodes = workflow.nodes.values()
+    every = workflow.named or workflow.nodes
+    nodes = [workflow.nodes.get(id_, node) for id_, node in every.items()]
     by_alias = (node for node in nodes if node.alias == name)
     return next(by_alias, None) or next((node for node in nodes if node.title == name), None)

@@ -14,7 +14,7 @@ from .drawing import Slot
 from .values import NOT_GIVEN, initial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..nodes.face import Input, Node
     from .drawing import Drawn
@@ -91,16 +91,30 @@ def _names(drawn: Drawn) -> Sequence[str | None]:
 
 
 def _kept(drawn: Drawn, names: Sequence[str | None]) -> Iterator[tuple[str, Held]]:
+    """Yield the values that a node keeps: in a list, which counts most, or by name."""
     if isinstance(drawn.values, dict):
         control = _word(drawn.values.get(CONTROL))
         for name, value in drawn.values.items():
             yield name, Held(value, ((*drawn.home, "widgets_values", name),), control)
         return
+    if drawn.named and _has_holes(drawn.values, names):
+        for name, value in drawn.named.items():
+            yield name, Held(value, tuple(_both(drawn, names, name)), _word(drawn.named.get(CONTROL)))
+        return
     for index, (name, value) in enumerate(zip(names, drawn.values, strict=False)):
-        if name is not None and name not in drawn.named:
-            yield name, Held(value, ((*drawn.home, "widgets_values", index),), _behind(drawn, names, index))
-    for name, value in drawn.named.items():
-        yield name, Held(value, tuple(_both(drawn, names, name)), _word(drawn.named.get(CONTROL)))
+        if name is not None:
+            by_name = ((*drawn.home, "widgets_values_named", name),) if _agrees(drawn, name, value) else ()
+            homes = (*by_name, (*drawn.home, "widgets_values", index))
+            yield name, Held(value, homes, _behind(drawn, names, index))
+
+
+def _has_holes(values: Iterable[Json], names: Sequence[str | None]) -> bool:
+    """Tell whether a list lacks values: a widget that is not saved leaves a null, and what follows is misplaced."""
+    return any(value is None for value, name in zip(values, names, strict=False) if name is not None)
+
+
+def _agrees(drawn: Drawn, name: str, value: Json) -> bool:
+    return name in drawn.named and drawn.named[name] == value
 
 
 def _behind(drawn: Drawn, names: Sequence[str | None], index: int) -> str:
@@ -115,10 +129,7 @@ def _word(value: Json) -> str:
 
 
 def _both(drawn: Drawn, names: Sequence[str | None], name: str) -> Iterator[Home]:
-    """Yield the two places of a value that newer frontends keep by name as well.
-
-    Where a widget is not saved they leave a hole in the list, and what follows stands elsewhere: that is left alone.
-    """
+    """Yield the two places of a value that newer frontends keep by name as well, if the list has it in its place."""
     yield (*drawn.home, "widgets_values_named", name)
     index = names.index(name) if name in names else len(drawn.values)
     if isinstance(drawn.values, list) and drawn.values[index : index + 1] == [drawn.named[name]]:

@@ -53,13 +53,15 @@ class Workflow:
 
     `nodes` is what runs, by id. `ui` is the drawing that ComfyUI shows, if there was one. `homes` says where in the
     drawing each value is kept, so that a changed workflow is drawn with its changed values. `controls` says of seeds
-    that move from run to run how they do; one that was set by `with_values` stays.
+    that move from run to run how they do; one that was set by `with_values` stays. `named` is every node of the
+    drawing, also those that do not run: the name of a file may tell what their widgets hold.
     """
 
     nodes: Mapping[str, WorkflowNode]
     ui: Mapping[str, Json] | None = field(default=None, repr=False)
     homes: Mapping[tuple[str, str], tuple[Home, ...]] = field(default_factory=dict, repr=False)
     controls: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False, compare=False)
+    named: Mapping[str, WorkflowNode] = field(default_factory=dict, repr=False, compare=False)
 
     def to_api(self) -> dict[str, Json]:
         """Return what ComfyUI's `POST /prompt` takes under `prompt`, and what its PNG files carry as `prompt`."""

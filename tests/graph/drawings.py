@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 from flux_nodes.graph import Registry, Workflow, read_workflow
@@ -20,7 +21,53 @@ def slot(name: str, type_: str, link: int | None = None, widget: str | None = No
 
 
 def drawing(nodes: list[dict[str, Any]], links: list[Any] = [], **more: Any) -> dict[str, Any]:  # noqa: B006  # read only
-    return {"nodes": nodes, "links": links, "version": 0.4} | more
+    """Return a whole drawing, with all that the frontends want in one before they open it."""
+    made: dict[str, Any] = _GRAPH | {"nodes": nodes, "links": links, "version": 0.4} | deepcopy(more)
+    subgraphs = made.get("definitions", {}).get("subgraphs", [])
+    made["nodes"] = [_placed(each) for each in nodes]
+    for subgraph in subgraphs:
+        subgraph |= _SUBGRAPH | {"id": subgraph["id"], "name": subgraph["id"]} | subgraph
+        subgraph["nodes"] = [_placed(each) for each in subgraph["nodes"]]
+        for side, start, end in (("inputs", "origin", -10), ("outputs", "target", -20)):
+            for index, each in enumerate(subgraph.get(side, [])):
+                mine = [x["id"] for x in subgraph["links"] if (x[f"{start}_id"], x[f"{start}_slot"]) == (end, index)]
+                each |= {"id": f"{subgraph['id']} {side} {index}", "linkIds": mine} | each
+    return made
+
+
+_GRAPH: dict[str, Any] = {"last_node_id": 900, "last_link_id": 900, "groups": [], "config": {}, "extra": {}}
+_END = {"bounding": [0, 0, 1, 1]}
+_SUBGRAPH = {
+    "version": 1,
+    "revision": 0,
+    "state": {"lastGroupId": 0, "lastNodeId": 900, "lastLinkId": 900, "lastRerouteId": 0},
+    "config": {},
+    "inputNode": {"id": -10} | _END,
+    "outputNode": {"id": -20} | _END,
+    "widgets": [],
+    "groups": [],
+    "extra": {},
+    "inputs": [],
+    "outputs": [],
+}
+
+
+def _placed(node: dict[str, Any]) -> dict[str, Any]:
+    return {"pos": [0, 0], "size": [200, 100], "flags": {}, "order": 0, "properties": {}} | node
+
+
+def subgraph(
+    id_: str,
+    nodes: list[dict[str, Any]],
+    links: list[Any],
+    inputs: tuple[dict[str, Any], ...] = (),
+    outputs: tuple[dict[str, Any], ...] = (),
+) -> dict[str, Any]:
+    return {"id": id_, "nodes": nodes, "links": links, "inputs": [*inputs], "outputs": [*outputs]}
+
+
+def widget(name: str, type_: str, link: int | None = None) -> dict[str, Any]:
+    return slot(name, type_, link, name)
 
 
 def converted(registry: Registry, *args: Any, **more: Any) -> Workflow:

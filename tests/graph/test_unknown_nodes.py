@@ -32,7 +32,7 @@ def test_unknown_types_are_named_once_with_their_nodes_and_packs(registry: Regis
         [
             *(node(id_, "KSampler", properties={"cnr_id": "comfy-core"}) for id_ in range(1, 8)),
             node(8, "ImageResizeKJv2", **of_pack),
-            node(9, "SetNode"),
+            node(9, "UpscaleModelLoader"),
             node(10, "Show"),
         ]
     )
@@ -40,7 +40,7 @@ def test_unknown_types_are_named_once_with_their_nodes_and_packs(registry: Regis
     assert "this graph is for ComfyUI" in str(fault) or "is for ComfyUI: 9 of its nodes" in str(fault)
     assert "'KSampler' of ComfyUI itself (nodes 1, 2, 3, 4 and 3 more)" in fault.problem
     assert "'ImageResizeKJv2' of the pack comfyui-kjnodes (node 8)" in fault.problem
-    assert "'SetNode' (node 9)" in fault.problem
+    assert "'UpscaleModelLoader' (node 9)" in fault.problem
     assert fault.problem.count("KSampler") == 1
 
 
