@@ -40,6 +40,7 @@ def error_document(error: BaseException, message: str | None = None) -> dict[str
             {"node": failure.node.id, "title": failure.node.title, **error_document(failure.error)}
             for failure in failures
         ]
+        document["stored"] = list(getattr(error, "stored", ()))
     if isinstance(error, PartlyFailed):
         document["errors"] = [error_document(part) for part in error.errors]
         document["stored"] = list(error.stored)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Fault, InvalidWorkflow
+from .image_sizes import size_faults
 from .link import Link
 from .order import cycles, needed, outputs
 from .primitives import holder
@@ -43,7 +44,8 @@ def check(workflow: Workflow, registry: Registry) -> tuple[Fault, ...]:
         node = workflow.nodes[node_id]
         if node.class_type in registry:
             faults += _node_faults(workflow, node, registry)
-    return tuple(faults)
+    # Where all that stands on the nodes is good, what follows from it is looked at.
+    return tuple(faults or size_faults(workflow, wanted, registry))
 
 
 def require(workflow: Workflow, registry: Registry) -> None:

@@ -9,12 +9,14 @@ from ..core.errors import FluxNodesError, bounded
 from ..nodes.face import Context, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ..core.generation import Generation
     from .pixel_sources import Sources
     from .workflow import Workflow, WorkflowNode
+
+_MOST_IDS = 20
 
 Folder = Literal["input", "output", "temp"]
 """The folders that files of a workflow are in, as ComfyUI names them."""
@@ -99,16 +101,33 @@ Event: TypeAlias = "Started | Progress | Finished | Saved | Failed"
 
 
 class NodeFailed(FluxNodesError):
-    """A node of a running workflow failed: `node` is the first one, `cause` what it raised, `failures` all of them."""
+    """A node of a running workflow failed: `node` is the first one, `cause` what it raised, `failures` all of them.
 
-    def __init__(self, failures: Sequence[Failed]) -> None:
+    `stored` are the ids of the generations that other nodes, and other runs of these, have made or started: they are
+    kept.
+    """
+
+    def __init__(self, failures: Sequence[Failed], *, stored: Sequence[str] = ()) -> None:
         self.failures = tuple(failures)
+        self.stored = tuple(stored)
         self.node = self.failures[0].node
         self.cause = self.failures[0].error
         lines = bounded([f"{failure.node}: {_words(failure.error)}" for failure in self.failures])
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join((*lines, *_kept(self.stored))))
+
+
+def _kept(ids: Sequence[str]) -> Iterator[str]:
+    """Yield the sentence that names what is kept."""
+    if ids:
+        more = len(ids) - _MOST_IDS
+        named = " ".join(ids[:_MOST_IDS]) + (f" and {more} more" if more > 0 else "")
+        yield f"What was generated is kept: {named}. `flux-nodes wait ID` gives it again, free."
 
 
 def _words(error: BaseException) -> str:
-    """Return an error's own sentence; an error of another tree may be unreadable without its name."""
-    return str(error) if isinstance(error, FluxNodesError) else f"{type(error).__name__}: {error}"
+    """Return an error's own sentence; an error of another tree is unreadable without its name."""
+    if isinstance(error, FluxNodesError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it here: fewer or smaller images take less"
+    return f"it failed in a way that was not foreseen, please report it ({type(error).__name__}: {error})"

@@ -58,7 +58,7 @@ async def run(workflow: Workflow, registry: Registry, context: Context) -> Async
     finally:
         await work.stop()
     if work.failures:
-        raise NodeFailed(work.failures) from work.failures[0].error
+        raise NodeFailed(work.failures, stored=work.made()) from work.failures[0].error
 
 
 def _graph(workflow: Workflow, registry: Registry) -> Graph:
@@ -88,6 +88,7 @@ class _Work:
         self._values: dict[str, tuple[list[Value], ...]] = {}
         self.tasks: dict[str, asyncio.Task[list[Ran]]] = {}
         self.failures: list[Failed] = []
+        self._made: dict[str, None] = {}
         self.news: asyncio.Queue[Event | _Ended] = asyncio.Queue()
 
     def start_ready(self) -> None:
@@ -171,6 +172,7 @@ class _Work:
                 else:
                     self.news.put_nowait(Progress(node, step))
         result = require_promised(face, result)
+        self._made |= dict.fromkeys(generation.id for generation in result.generations)
         # At once, not when the node ends: the files of a run are there even if another run of the node fails.
         for file in result.files if isinstance(result, Files) else ():
             self.news.put_nowait(Saved(node, file))
@@ -181,6 +183,10 @@ class _Work:
         return GraphContext(
             **(self._lent | {"workflow": self._workflow, "node_id": node.id, "made": call.made, "sources": sources})
         )
+
+    def made(self) -> tuple[str, ...]:
+        """Return the ids of the generations that nodes have given, also in runs whose node failed in another one."""
+        return tuple(self._made)
 
     async def stop(self) -> None:
         """Cancel what still runs and wait until it has let go."""

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.images import to_bytes
+from .scaled_size import margins, require_few, require_part, scaled_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,25 +34,38 @@ _SHARPNESS = -0.75
 
 
 def scaled(images: Array, *, width: int, height: int, method: Method, crop: Crop = "disabled") -> Array:
-    """Scale images [B, H, W, C] to width × height pixels; `center` first cuts them to the new shape."""
+    """Scale images [B, H, W, C] to width × height pixels; `center` first cuts them to the new shape.
+
+    Raises InvalidImage where that leaves nothing of them, or where they are too large.
+    """
+    require_few((width, height), len(images))
     if crop == "center":
-        images = _centre(images, width / height)
+        images = _centre(images, (width, height))
+    made = np.empty((len(images), height, width, images.shape[3]), np.float32)
+    for at in range(len(images)):  # one by one: what is mixed on the way takes the memory of several images
+        made[at] = _one(images[at : at + 1], width, height, method)[0]
+    return made
+
+
+def _one(image: Array, width: int, height: int, method: Method) -> Array:
     if method == "lanczos":
-        return _lanczos(images, width, height)
+        return _lanczos(image, width, height)
     along = _averaged if method == "area" else _interpolated
-    return along(along(images, 2, width, method), 1, height, method)
+    return along(along(image, 2, width, method), 1, height, method)
 
 
 def sized(images: Array, width: int, height: int) -> tuple[int, int]:
-    """Return the size to scale to, where 0 keeps the shape and two zeros keep the size."""
+    """Return the size to scale to, where 0 keeps the shape and two zeros keep the size. Raises InvalidImage."""
     rows, columns = images.shape[1:3]
-    if width == 0 == height:
-        return columns, rows
-    return width or max(1, round(columns * height / rows)), height or max(1, round(rows * width / columns))
+    return scaled_size((columns, rows), width, height) or (columns, rows)
 
 
 def batched(first: Array, second: Array) -> Array:
-    """Put two batches into one: the second is scaled to the first's size, and where one lacks alpha it is 1."""
+    """Put two batches into one: the second is scaled to the first's size, and where one lacks alpha it is 1.
+
+    Raises InvalidImage where nothing is left of the second one in the first one's shape, or where both are too large.
+    """
+    require_few((first.shape[2], first.shape[1]), len(first) + len(second))
     channels = max(first.shape[3], second.shape[3])
     first, second = _opaque(first, channels), _opaque(second, channels)
     rows, columns = first.shape[1:3]
@@ -65,11 +79,10 @@ def _opaque(images: Array, channels: int) -> Array:
     return np.pad(images, ((0, 0), (0, 0), (0, 0), (0, missing)), constant_values=1.0) if missing else images
 
 
-def _centre(images: Array, wanted: float) -> Array:
+def _centre(images: Array, wanted: tuple[int, int]) -> Array:
     rows, columns = images.shape[1:3]
-    present = columns / rows
-    x = round((columns - columns * (wanted / present)) / 2) if present > wanted else 0
-    y = round((rows - rows * (present / wanted)) / 2) if present < wanted else 0
+    require_part((columns, rows), wanted)
+    x, y = margins((columns, rows), wanted)
     return images[:, y : rows - y, x : columns - x]
 
 

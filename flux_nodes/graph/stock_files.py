@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Fault, InvalidImage, StorageError
@@ -17,6 +18,7 @@ from .pixel_sources import source_type
 from .places import OutsideError, load, loadable, target, write_next
 from .stock_pixels import IMAGE, image_input
 from .tokens import replaced
+from .values import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -49,11 +51,15 @@ def load_image(folders: Folders) -> Node:
 
     def check(inputs: Mapping[str, Any]) -> Sequence[Fault]:
         try:
-            if "image" in inputs:
-                loadable(folders, inputs["image"])
+            size(inputs)
         except OutsideError as wrong:
-            return [Fault("image", f"{inputs['image']!r} {wrong}", "an image in that folder")]
+            return [Fault("image", f"{shown(inputs['image'])} {wrong}", "an image in that folder")]
+        except InvalidImage as wrong:
+            return [Fault("image", str(wrong).removesuffix("."), "an image that can be opened")]
         return ()
+
+    def size(inputs: Mapping[str, Any]) -> tuple[int, int] | None:
+        return _size(folders, inputs["image"]) if "image" in inputs else None
 
     name = Input(name="image", type="COMBO", label="Image", tooltip="A file in the input folder, or “name [output]”.")
     mask = Output(name="MASK", type="MASK", label="Mask", tooltip="1 where the image is transparent.")
@@ -66,7 +72,32 @@ def load_image(folders: Folders) -> Node:
         outputs=(IMAGE, mask),
         run=run,
         check=check,
+        size=size,
     )
+
+
+def _size(folders: Folders, name: str) -> tuple[int, int]:
+    """Return the size of an image file, all of it decoded once. Raises OutsideError, InvalidImage."""
+    path = loadable(folders, name)
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise InvalidImage(f"The image {name!r} cannot be read: {error.strerror}.") from error
+    return _size_of(folders, name, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=256)
+def _size_of(folders: Folders, name: str, _changed: int, _length: int) -> tuple[int, int]:
+    """Return the size of a file as it was when it was changed last: it is asked for several times before a run."""
+    from ..core.image_prompt import MAX_PIXELS
+    from ..core.images import inspect
+
+    data = load(folders, name)
+    try:
+        facts = inspect(data, most_pixels=MAX_PIXELS)
+    except InvalidImage as error:
+        raise _unusable(name, error) from error
+    return facts.width or 0, facts.height or 0
 
 
 def _loaded(folders: Folders, name: str) -> tuple[Array, Mask]:
@@ -79,9 +110,13 @@ def _loaded(folders: Folders, name: str) -> tuple[Array, Mask]:
     try:
         pixels = decode(data, most_pixels=MAX_PIXELS)
     except InvalidImage as error:
-        raise InvalidImage(f"The image {name!r} cannot be used: {error}.") from error
+        raise _unusable(name, error) from error
     mask = 1 - pixels[..., 3] if pixels.shape[3] == 4 else np.zeros(_UNMASKED, np.float32)
     return pixels[..., :3], mask
+
+
+def _unusable(name: str, error: InvalidImage) -> InvalidImage:
+    return InvalidImage(f"The image {name!r} cannot be used: {error}.")
 
 
 def save_image(folders: Folders) -> Node:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..core.errors import Fault, InvalidImage
 from ..nodes.face import Context, Input, Node, Output, Result, Step
+from .values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ..core.images import Array
     from .scaling import Crop, Method
@@ -32,10 +34,23 @@ async def _scale(
 def _scaled(image: Array, method: Method, width: int, height: int, crop: Crop) -> Array:
     from .scaling import scaled, sized
 
+    faults = _faults({"upscale_method": method, "crop": crop})
+    if faults:
+        raise InvalidImage(" ".join(f"The input {fault}" for fault in faults))
     if width == 0 == height:
         return image
     columns, rows = sized(image, width, height)
     return scaled(image, width=columns, height=rows, method=method, crop=crop)
+
+
+def _faults(inputs: Mapping[str, Any]) -> Sequence[Fault]:
+    """Find what is wrong with a choice: one that comes along a link is held against nothing before."""
+    choices = {"upscale_method": _METHODS, "crop": _CROPS}
+    return [
+        Fault(name, f"{shown(inputs[name])} is not one of its choices", ", ".join(allowed))
+        for name, allowed in choices.items()
+        if name in inputs and inputs[name] not in allowed
+    ]
 
 
 async def _batch(context: Context, *, image1: Array, image2: Array) -> AsyncGenerator[Step, None]:
@@ -75,6 +90,7 @@ IMAGE_SCALE = Node(
     ),
     outputs=(IMAGE,),
     run=_scale,
+    check=_faults,
 )
 
 IMAGE_BATCH = Node(

@@ -44,13 +44,16 @@ def _shape(ratio: str, custom: str, image: Array | None) -> Fraction:
 
 
 def _faults(values: Mapping[str, Any]) -> Sequence[Fault]:
-    """Find what is wrong with a shape of one's own before anything is paid."""
+    """Find what is wrong with a shape, or an amount of pixels, before anything is paid."""
     from ..core.errors import InvalidRequest
 
-    if values.get("ratio") != CUSTOM or "custom" not in values:
-        return ()
     try:
-        shapes.shape(values["custom"], where="custom")
+        if values.get("ratio") == CUSTOM:
+            shape = shapes.shape(values.get("custom", "1:1"), where="custom")
+        else:
+            named = values.get("ratio", OF_THE_IMAGE)
+            shape = shapes.shape("1:1" if named == OF_THE_IMAGE else named, where="ratio")
+        shapes.size(shape, values.get("megapixels", 1.0))
     except InvalidRequest as error:
         return error.faults
     return ()

@@ -23,6 +23,11 @@ Value = TypeVar("Value")
 SOCKETS = 10
 _CELL = 512
 _GAP = 24
+_SMALLEST_CELL, _LARGEST_CELL = 64, 2048
+MAX_PIXELS = 64_000_000
+"""The most pixels of a sheet: a file of more could not be read again."""
+
+_LONGEST_TEXT = 300
 _PAPER = (24, 24, 27)
 _INK = (228, 228, 231)
 
@@ -46,10 +51,30 @@ async def contact_sheet(
         from ..core.errors import Fault, InvalidRequest
 
         raise InvalidRequest([Fault("image_1", "no image is linked", "one to ten images or batches")])
-    sheet = await asyncio.to_thread(
-        _sheet, pictures, _lines(labels, batches), _first(title, "").strip(), _first(columns, 0), _first(cell, _CELL)
-    )
-    yield Result((sheet,), text="1 image" if len(pictures) == 1 else f"{len(pictures)} images")
+    wanted = min(max(_first(cell, _CELL), _SMALLEST_CELL), _LARGEST_CELL)
+    # What a link brings is held against no range, and what is laid out here is paid: it is brought into the range.
+    across = min(max(0, _first(columns, 0)) or math.ceil(math.sqrt(len(pictures))), len(pictures))
+    side = fitting_cell(wanted, across, math.ceil(len(pictures) / across))
+    title_line = " ".join(_first(title, "").split())
+    sheet = await asyncio.to_thread(_sheet, pictures, _lines(labels, batches), title_line, across, side)
+    count = "1 image" if len(pictures) == 1 else f"{len(pictures)} images"
+    yield Result((sheet,), text=count if side == wanted else f"{count} · in cells of {side} pixels, for there are many")
+
+
+def fitting_cell(wanted: int, columns: int, rows: int) -> int:
+    """Return the side of the cells: as wished, or smaller, so that the sheet is not too large."""
+    while wanted > 1:
+        width = _GAP + columns * (wanted + _GAP)
+        height = 2 * (_GAP + _line(wanted)) + rows * (wanted + _GAP + _line(wanted))
+        if width * height <= MAX_PIXELS:
+            break
+        wanted = wanted * 9 // 10
+    return wanted
+
+
+def _line(cell: int) -> int:
+    """Return the height of a line of words below or above cells of this side."""
+    return max(20, cell // 14)
 
 
 def _lines(labels: Sequence[str], batches: Sequence[Array]) -> list[str]:
@@ -101,10 +126,10 @@ class _Layout:
 def _layout(sizes: Sequence[tuple[int, int]], labels: Sequence[str], title: str, columns: int, cell: int) -> _Layout:
     return _Layout(
         count=len(sizes),
-        columns=min(columns or math.ceil(math.sqrt(len(sizes))), len(sizes)),
+        columns=columns,
         cell_width=max(width for width, _ in sizes),
         cell_height=max(height for _, height in sizes),
-        line=max(20, cell // 14),
+        line=_line(cell),
         labelled=any(label.strip() for label in labels),
         titled=bool(title),
     )
@@ -156,7 +181,7 @@ def _plain(text: str) -> str:
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """Cut text to a width, ending in an ellipsis."""
-    text = _plain(text)
+    text = _plain(text[:_LONGEST_TEXT])
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -194,8 +219,8 @@ CONTACT_SHEET = Node(
             label="Cell",
             tooltip="The longer side of each image on the sheet, in pixels.",
             default=_CELL,
-            minimum=64,
-            maximum=2048,
+            minimum=_SMALLEST_CELL,
+            maximum=_LARGEST_CELL,
             step=32,
         ),
         *(

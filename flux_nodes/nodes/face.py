@@ -105,15 +105,22 @@ It is given the values that are known by then and that suit their own input; one
 """
 
 
+Size: TypeAlias = "Callable[[Mapping[str, Any]], tuple[int, int] | None]"
+"""`size(inputs)`: width and height in pixels of the images that a node will give, from its own values alone.
+
+It is given what is known before anything runs. None where that does not tell the size. It may read files.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """A node: its face and its function.
 
     One that `needs_generations` is lent them by its context; others run where there is no journal, too. `paid` ones
     start something that costs; `volatile` ones give something new at each run, so a host must not keep their result;
-    `check` finds faults in the inputs that are known before anything runs. One that `takes_lists` runs once and is
-    given every input as a list, of all values that its links bring; others run once for each value. `inputs` come out
-    in the order that `widget_order` prescribes for this id.
+    `check` finds faults in the inputs that are known before anything runs, and `size` tells the size of the images that
+    they make. One that `takes_lists` runs once and is given every input as a list, of all values that its links bring;
+    others run once for each value. `inputs` come out in the order that `widget_order` prescribes for this id.
     """
 
     id: str
@@ -129,6 +136,7 @@ class Node:
     paid: bool = False
     takes_lists: bool = False
     check: Check | None = None
+    size: Size | None = None
     search: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

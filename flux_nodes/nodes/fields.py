@@ -177,6 +177,14 @@ def faults(values: Mapping[str, Any]) -> Sequence[Fault]:
     return ()
 
 
+def size(values: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the width and height that these inputs ask for; None where that is not known, or a shape is given."""
+    model, width, height = (values.get(name) for name in ("model", "width", "height"))
+    if not isinstance(model, str) or _BY_NAME["aspect_ratio"].taken_by(model):
+        return None
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+
+
 def _sendable(values: Mapping[str, Any]) -> dict[str, Any]:
     model = str(values.get("model"))
     sent = {name: value for name, value in values.items() if name not in _OURS}

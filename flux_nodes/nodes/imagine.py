@@ -81,6 +81,7 @@ IMAGINE = Node(
     run=imagine,
     paid=True,
     check=fields.faults,
+    size=fields.size,
     search=("text to image", "txt2img", "image to image", "img2img", "flux", "apiframe", "generate", "prompt", "batch"),
 )
 
@@ -94,6 +95,7 @@ SUBMIT = Node(
     run=submit,
     paid=True,
     check=fields.faults,
+    size=fields.size,
     is_output=True,  # a graph may do nothing but submit: the id on the node is what it is for
     search=("queue", "async", "background", "start", "flux", "apiframe"),
 )

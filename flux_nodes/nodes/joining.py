@@ -38,8 +38,9 @@ def _fitted(images: Array, columns: int, rows: int) -> Array:
 
 def _cut(images: Array, shape: float) -> Array:
     rows, columns = images.shape[1:3]
-    x = max(0, round((columns - rows * shape) / 2))
-    y = max(0, round((rows - columns / shape) / 2))
+    # A column or a row is left, whatever the shape: what is joined here is paid.
+    x = min(max(0, round((columns - rows * shape) / 2)), (columns - 1) // 2)
+    y = min(max(0, round((rows - columns / shape) / 2)), (rows - 1) // 2)
     return images[:, y : rows - y, x : columns - x]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .face import Context, Input, Node, Output, Result, Step
 from .imagine import CATEGORY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from ..core.errors import Fault
 
 _CLINGING = tuple(",.;:!?)")
 """What follows a word without a space."""
@@ -18,14 +20,28 @@ async def prompt_list(
     _context: Context | None, *, prompts: str, before: str = "", after: str = ""
 ) -> AsyncGenerator[Step, None]:
     """Make a list of the lines of `prompts`, each between `before` and `after`. Raises InvalidRequest for no line."""
-    lines = [line.strip() for line in prompts.splitlines()]
-    wanted = [line for line in lines if line and not line.startswith("#")]
-    if not wanted:
-        from ..core.errors import Fault, InvalidRequest
+    wanted = _lines(prompts)
+    faults = _faults({"prompts": prompts})
+    if faults:
+        from ..core.errors import InvalidRequest
 
-        raise InvalidRequest([Fault("prompts", "there is no prompt in it", "one prompt a line; # begins a remark")])
+        raise InvalidRequest(faults)
     made = [_joined(before.strip(), line, after.strip()) for line in wanted]
     yield Result((made, len(made)), text="1 prompt" if len(made) == 1 else f"{len(made)} prompts")
+
+
+def _lines(prompts: str) -> list[str]:
+    lines = (line.strip() for line in prompts.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _faults(values: Mapping[str, Any]) -> Sequence[Fault]:
+    """Find out before anything is paid that there is no prompt."""
+    from ..core.errors import Fault
+
+    if "prompts" not in values or _lines(values["prompts"]):
+        return ()
+    return [Fault("prompts", "there is no prompt in it", "one prompt a line; # begins a remark")]
 
 
 def _joined(*parts: str) -> str:
@@ -78,5 +94,6 @@ PROMPT_LIST = Node(
     ),
     run=prompt_list,
     needs_generations=False,
+    check=_faults,
     search=("prompts", "batch", "queue", "lines", "multiple prompts", "list", "text", "wildcard", "flux"),
 )

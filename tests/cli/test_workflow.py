@@ -152,3 +152,38 @@ def test_check_lists_names_that_run_can_set(terminal: Terminal, workflow: Path, 
     assert values["width"] == 256
     assert sandbox.requests == []
     assert "prompt\tSTRING\ta fox" in terminal.type("check", str(workflow)).out
+
+
+def cut(model: str, **inputs: Any) -> dict[str, Any]:
+    """Return a graph whose image is cut to a shape that leaves nothing of it."""
+    scale = {"image": ["1", 0], "upscale_method": "area", "width": 9000, "height": 1, "crop": "center"}
+    nodes = graph(model=model, **inputs)
+    nodes["2"]["inputs"]["images"] = ["3", 0]
+    return {**nodes, "3": {"class_type": "ImageScale", "inputs": scale}}
+
+
+def test_a_crop_that_leaves_nothing_is_told_before_anything_is_paid(
+    terminal: Terminal, sandbox: Sandbox, folder: Path
+) -> None:
+    (folder / "cut.json").write_text(json.dumps(cut("flux-schnell")))
+    ended = terminal.type("run", "cut.json")
+    assert ended.code == 2
+    assert "has nothing left" in ended.err
+    assert sandbox.charges == 0
+
+
+def test_what_was_paid_before_a_node_failed_is_kept_and_named(
+    terminal: Terminal, sandbox: Sandbox, folder: Path
+) -> None:
+    (folder / "cut.json").write_text(json.dumps(cut("flux-pro-1.1-ultra", aspect_ratio="16:9")))
+    ended = terminal.type("run", "cut.json")
+    assert ended.code == 2
+    assert sandbox.charges == 1
+    (generation,) = terminal.type("list", "--json").document["generations"]
+    assert "has nothing left" in ended.err
+    assert f"What was generated is kept: {generation['id']}. `flux-nodes wait ID` gives it again, free." in ended.err
+    assert "IndexError" not in ended.err
+    assert terminal.type("wait", generation["id"]).code == 0
+    document = terminal.type("run", "cut.json", "--json").document
+    assert document["error"]["stored"] == [generation["id"]]
+    assert sandbox.charges == 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flux_nodes.core.errors import InvalidImage, StorageError
+from flux_nodes.core.errors import InvalidWorkflow, StorageError
 from flux_nodes.core.images import decode, encode
 from flux_nodes.graph import Finished, Folders, NodeFailed, Registry, Saved, read_workflow, run
 from flux_nodes.graph.scaling import CROPS, METHODS, batched, scaled, sized
@@ -68,13 +68,13 @@ async def test_an_image_without_transparency_has_comfyuis_empty_mask(
     assert not mask.any()
 
 
-async def test_a_file_that_is_no_image_fails_with_its_name(
+async def test_a_file_that_is_no_image_is_told_with_its_name_before_anything_runs(
     registry: Registry, folders: Folders, context: Context
 ) -> None:
-    (folders.input / "a.png").write_text("no")
-    with pytest.raises(NodeFailed, match=r"a\.png") as caught:
-        await loaded(registry, context, "a.png")
-    assert isinstance(caught.value.cause, InvalidImage)
+    for data in (b"", b"no", b"\x89PNG\r\n\x1a\n", encode(RAMP[0])[:-30]):
+        (folders.input / "a.png").write_bytes(data)
+        with pytest.raises(InvalidWorkflow, match=r"image 'a\.png' cannot be used"):
+            await loaded(registry, context, "a.png")
 
 
 async def test_a_saved_image_carries_the_workflow_and_runs_again(registry: Registry, context: Context) -> None:
@@ -342,5 +342,5 @@ async def test_an_image_of_more_pixels_than_a_prompt_may_have_is_not_decoded(
 ) -> None:
     (folders.input / "a.png").write_bytes(bits(7900))
 
-    with pytest.raises(NodeFailed, match=r"a\.png.*7900×7900 pixels are more than the 50,331,648 allowed"):
+    with pytest.raises(InvalidWorkflow, match=r"a\.png.*7900×7900 pixels are more than the 50,331,648 allowed"):
         await loaded(registry, context, "a.png")
