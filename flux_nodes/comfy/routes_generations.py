@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -66,14 +65,21 @@ async def thumbnail(asked: Asked) -> Answer:
         headers = {"Cache-Control": _FOR_EVER, "ETag": tag}
         if asked.headers.get("if-none-match") == tag:
             return Answer(status=HTTPStatus.NOT_MODIFIED, media_type="image/jpeg", headers=headers)
-        return Answer(body=await made(generations, generation), media_type="image/jpeg", headers=headers)
+        try:
+            return Answer(body=await made(generations, generation), media_type="image/jpeg", headers=headers)
+        except FileNotFoundError as error:
+            raise Refused(
+                HTTPStatus.NOT_FOUND,
+                f"The image of {generation.id} is no longer on the disk, or damaged. Open it, or collect what is "
+                "unfinished: it is fetched again, free of charge, while the service keeps it.",
+            ) from error
 
 
 async def image(asked: Asked) -> Answer:
     """GET: give the image as a PNG that carries its graph and its facts."""
     from ..graph.provenance import file_name, picture
 
-    async with _pictured(asked) as (generations, generation):
+    async with _whole(asked) as (generations, generation):
         name = f'inline; filename="{file_name(generation)}"'
         headers = {"Content-Disposition": name, "Cache-Control": "private, no-cache"}
         return Answer(body=await picture(generations, generation), media_type="image/png", headers=headers)
@@ -83,7 +89,7 @@ async def original(asked: Asked) -> Answer:
     """GET: give the service's own bytes, to be saved: a signature in them holds."""
     from ..graph.provenance import file_stem
 
-    async with _pictured(asked) as (generations, generation):
+    async with _whole(asked) as (generations, generation):
         stored, data = generations.file(generation), await generations.data(generation)
         ending = "" if stored is None else stored.suffix
         name = f'attachment; filename="{file_stem(generation)}{ending}"'
@@ -162,19 +168,26 @@ def _shown(kind: str) -> Sequence[Status]:
 
 @asynccontextmanager
 async def _pictured(asked: Asked) -> AsyncIterator[tuple[Generations, Generation]]:
-    """Give the generation that the path names, if its image is on the disk. Raises UnknownGeneration, Refused."""
+    """Give the generation that the path names, if its image is stored. Raises UnknownGeneration, Refused."""
     async with opened(await service.settings_to_look()) as generations:
         generation = await generations.get(asked.parts["id"])
-        file = generations.file(generation) if generation.status == "stored" else None
-        if file is None:
+        if generation.status != "stored" and not generation.was_lost:
             raise Refused(HTTPStatus.NOT_FOUND, f"{generation.id} has no image: it is {generation.status}.")
-        if not await asyncio.to_thread(file.is_file):
-            raise Refused(
-                HTTPStatus.NOT_FOUND,
-                f"The image of {generation.id} is no longer on the disk. Asked for again with the same seed, it is "
-                "collected anew, free of charge, while the service keeps it.",
-            )
         yield generations, generation
+
+
+@asynccontextmanager
+async def _whole(asked: Asked) -> AsyncIterator[tuple[Generations, Generation]]:
+    """Give the same with its image whole: one that is damaged or missing on the disk is collected again, free.
+
+    Raises ImageUnavailable too.
+    """
+    async with _pictured(asked) as (looking, generation):
+        if await looking.holds(generation):
+            yield looking, generation
+            return
+    async with opened(await service.settings()) as generations:  # in which the service can be asked
+        yield generations, await generations.refresh(generation.id)
 
 
 def _line(generation: Generation) -> str:

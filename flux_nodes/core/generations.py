@@ -317,6 +317,14 @@ class Generations:
         """Return where its image is stored: the service's own bytes. None while there is none."""
         return self._store.file(generation) if generation.status == "stored" else None
 
+    async def holds(self, generation: Generation) -> bool:
+        """Tell whether its image is stored here byte for byte. Raises StorageError."""
+        return generation.status == "stored" and await blocking(self._store.holds, generation)
+
+    def kept_data(self, generation: Generation) -> bytes | None:
+        """Return the image file's bytes if they are stored here, whole; None otherwise. Blocks. Raises StorageError."""
+        return self._store.read(generation)
+
     async def data(self, generation: Generation) -> bytes:
         """Return the image file's bytes; an image that is damaged or missing on the disk is collected again, free.
 

@@ -198,14 +198,37 @@ async def test_what_has_no_image_yet_is_not_found_in_words(what: str) -> None:
     assert "submitted" in (await told("GET", path(generation, what), status=404))["error"]
 
 
-@pytest.mark.parametrize("what", ["thumbnail", "image", "original"])
-async def test_an_image_that_is_gone_from_the_disk_is_not_found_in_words(what: str) -> None:
+@pytest.mark.parametrize("harm", ["delete", "overwrite"])
+async def test_a_thumbnail_of_an_image_that_is_gone_from_the_disk_is_not_found_in_words(harm: str) -> None:
     generation = await stored(seed=7)
     async with door() as generations:
         file = generations.file(generation)
     assert file is not None
+    if harm == "delete":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:200] + bytes(30) + file.read_bytes()[230:])
+    assert "no longer on the disk" in (await told("GET", path(generation, "thumbnail"), status=404))["error"]
+
+
+@pytest.mark.parametrize("what", ["image", "original"])
+async def test_an_image_that_is_gone_from_the_disk_is_collected_again_when_it_is_opened(
+    what: str, sandbox: Sandbox
+) -> None:
+    generation = await stored(seed=7)
+    async with door() as generations:
+        file = generations.file(generation)
+    assert file is not None
+    data = file.read_bytes()
+    file.write_bytes(data[:200] + bytes(30) + data[230:])
+    answer = await ask("GET", path(generation, what))
+    assert answer.status == 200
+    assert file.read_bytes() == data
+    sandbox.inject(Fault(where="fetch", kind="refuse", status=400, times=None))
+    sandbox.inject(Fault(where="image", kind="redirect", location="https://10.1.2.3/x.png", times=None))
     file.unlink()
-    assert "no longer on the disk" in (await told("GET", path(generation, what), status=404))["error"]
+    assert "could not be had" in (await told("GET", path(generation, what), status=409))["error"]
+    assert sandbox.charges == 1
 
 
 @pytest.mark.parametrize("what", ["thumbnail", "image", "workflow"])

@@ -275,3 +275,42 @@ def test_a_budget_counts_the_day_from_its_first_moment_to_its_last(
                 journal.intend(intent(budget=1.0))
         else:
             assert journal.intend(intent(budget=1.0)).status == "intent"
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [
+        ("intent", True),
+        ("submitted", True),
+        ("running", True),
+        ("finished", True),
+        ("stored", True),
+        ("failed", True),
+        ("unconfirmed", True),
+        ("refused", False),
+    ],
+)
+def test_a_budget_counts_whatever_is_under_way_or_may_be_paid(
+    journal: Journal, file: Path, status: str, counts: bool
+) -> None:
+    asked = journal.intend(intent(budget=1.0))
+    if status == "refused":
+        journal.refused(asked.id, "not today")
+    else:
+        run_sql(file, f"UPDATE generations SET status = '{status}'")  # noqa: S608 - a status of the table above
+    if counts:
+        with pytest.raises(BudgetReached) as caught:
+            journal.intend(intent(budget=1.0))
+        assert (caught.value.spent, caught.value.budget) == (1.0, 1.0)
+    else:
+        assert journal.intend(intent(budget=1.0)).status == "intent"
+
+
+def test_a_budget_counts_what_is_being_sent_over_midnight(journal: Journal) -> None:
+    with time_machine.travel("2026-11-23T23:59:58+00:00", tick=False):
+        being_sent = journal.intend(intent())
+    with time_machine.travel("2026-11-24T00:00:03+00:00", tick=False):
+        with pytest.raises(BudgetReached):
+            journal.intend(intent(budget=1.0))
+        journal.submitted(being_sent.id, "task")
+        assert journal.intend(intent(budget=1.0)).status == "intent"

@@ -5,12 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flux_nodes.core import Generations, Settings
-from flux_nodes.core.errors import BudgetReached, GenerationFailed, InvalidSettings, StorageError, SubmitUnconfirmed
+from flux_nodes.core.errors import (
+    BudgetReached,
+    GenerationFailed,
+    InvalidSettings,
+    NotConfirmed,
+    StorageError,
+    SubmitUnconfirmed,
+)
 from flux_nodes.core.images import ImageFacts
 from flux_nodes.core.journal import Intent, Journal
 from flux_nodes.core.request import ImagineRequest
@@ -168,3 +176,31 @@ async def test_a_task_id_that_cannot_be_stored_leaves_an_unconfirmed_generation(
         (row,) = await generations.recent()
     assert row.status == "unconfirmed"
     assert sandbox.tasks[0].task_id in str(row.message)
+
+
+@pytest.mark.parametrize("seed", [1, None])
+def test_what_many_programs_send_again_at_once_is_sent_once(
+    postgresql: Postgresql, database: str, journal: Journal, seed: int | None
+) -> None:
+    lost = journal.intend(intent(seed=seed))
+    journal.unconfirmed(lost.id, "the answer was lost")
+    journals = [Journal(postgresql.url(database)) for _ in range(4)]
+    with ThreadPoolExecutor(8) as crowd:
+        terms = replace(intent(seed=seed), retry_of=lost.id)
+        again = list(crowd.map(lambda number: journals[number % 4].intend(terms), range(16)))
+    assert len({each.id for each in again}) == 1
+    assert sorted(each.reused for each in again) == [False, *[True] * 15]
+    found = journal.sent_again(lost.id)
+    assert found is not None
+    assert found.id == again[0].id
+    for each in journals:
+        each.close()
+
+
+def test_a_task_id_is_given_to_one_generation_only(journal: Journal) -> None:
+    first, second = journal.intend(intent(seed=1)), journal.intend(intent(seed=2))
+    assert journal.confirm(first.id, "task").task_id == "task"
+    assert journal.confirm(first.id, "another").task_id == "task"
+    with pytest.raises(NotConfirmed, match=first.id):
+        journal.confirm(second.id, "task")
+    assert journal.get(second.id).task_id is None
