@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .bare_image import JPEG, PNG, bare, png_fault
 from .errors import InvalidImage, TooManyPixels
+from .media_type import sniffed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -232,5 +233,6 @@ def _why(error: BaseException, data: bytes) -> str:
     if not data:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):
-        return f"it is none of {', '.join(FORMATS)}"
+        kind = sniffed(data)
+        return f"it is {'' if kind is None else f'{kind}, '}none of {', '.join(FORMATS)}"
     return f"it is damaged: {error}"

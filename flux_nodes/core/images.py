@@ -35,9 +35,6 @@ _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 _STRIP = 2**22
 """Pixels that are turned into colours at a time: a whole image would take its memory once more."""
 
-_SHRUNK_FIRST = 2**24
-"""From so many pixels on, an image prompt is first made smaller by a whole number, strip by strip."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
@@ -77,11 +74,16 @@ def pixel_digest(data: bytes) -> str:
 
 def digest(image: Image.Image) -> str:
     """Return the digest of an image's pixels, of 8 bits each."""
-    mode = "RGB" if image.mode in _SIXTEEN_BITS or not _has_alpha(image) else "RGBA"
+    mode = _flat_mode(image)
     pixels = hashlib.sha256(f"{mode} {image.size}".encode())
     for _, strip in _strips(image):
         pixels.update(flat(strip).tobytes())
     return pixels.hexdigest()
+
+
+def _flat_mode(image: Image.Image) -> str:
+    """Return the mode that `flat` gives."""
+    return "RGB" if image.mode in _SIXTEEN_BITS or not _has_alpha(image) else "RGBA"
 
 
 def flat(image: Image.Image) -> Image.Image:
@@ -91,9 +93,9 @@ def flat(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if _has_alpha(image) else "RGB")
 
 
-def _strips(image: Image.Image, *, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """Yield an image in strips of its whole width, each with the row that it begins at, a multiple of a number."""
-    rows = max(1, _STRIP // image.width // multiple) * multiple
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield an image in strips of its whole width, each with the row that it begins at."""
+    rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
@@ -102,8 +104,7 @@ def decode(data: bytes, *, most_pixels: int = MAX_PIXELS) -> Array:
     """Turn a file into an array [1, H, W, C]. Raises InvalidImage."""
     with opened(data, most_pixels=most_pixels) as found:
         image = found.image
-        channels = 4 if _has_alpha(image) and image.mode not in _SIXTEEN_BITS else 3
-        array = np.empty((1, image.height, image.width, channels), np.float32)
+        array = np.empty((1, image.height, image.width, len(_flat_mode(image))), np.float32)
         for top, strip in _strips(image):
             array[0, top : top + strip.height] = _pixels(strip)
     return array
@@ -175,19 +176,25 @@ def shrunk(image: Image.Image, longest: int) -> Image.Image:
 
 
 def prompt_pixels(image: Image.Image) -> Image.Image:
-    """Return an image as an image prompt shows it: in colours, at most LONGEST pixels a side."""
-    factor = max(image.size) // LONGEST if image.width * image.height > _SHRUNK_FIRST else 1
-    return shrunk(_reduced(image, factor) if factor > 1 else flat(image), LONGEST)
+    """Make an image what an image prompt shows: RGB or RGBA, at most LONGEST pixels a side. It is used up."""
+    if image.mode in {"1", "L"} and not _has_alpha(image):
+        # Grey is scaled as grey, in a quarter of the memory; each colour would be the same.
+        whole = flat(shrunk(image.convert("L"), LONGEST))
+    else:
+        whole = shrunk(image if image.mode == "RGBA" or _is_plain(image) else _flat_in_strips(image), LONGEST)
+    whole.info = {}  # a profile, say, which is not for these pixels alone
+    return whole
 
 
-def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    size = (-(-image.width // factor), -(-image.height // factor))
-    small: Image.Image | None = None
-    for top, strip in _strips(image, multiple=factor):
-        part = flat(strip).reduce(factor)
-        small = small or Image.new(part.mode, size)
-        small.paste(part, (0, top // factor))
-    return small or image
+def _is_plain(image: Image.Image) -> bool:
+    return image.mode == "RGB" and not _has_alpha(image)
+
+
+def _flat_in_strips(image: Image.Image) -> Image.Image:
+    whole = Image.new(_flat_mode(image), image.size)
+    for top, strip in _strips(image):
+        whole.paste(flat(strip), (0, top))
+    return whole
 
 
 def preview(data: bytes, *, longest: int = 1024, most: int = 500_000, xmp: str = "") -> bytes:

@@ -209,9 +209,9 @@ class Journal:
         """Record that an image which was lost from the disk cannot be had from the service any more either."""
         return self._enter(id_, "finished", before=("finished",), message=message)
 
-    def found(self, id_: str) -> Generation:
-        """Record that the image which was lost from the disk is there again, as it was."""
-        return self._enter(id_, "stored", before=("finished",), message=None)
+    def found(self, id_: str, message: str | None = None) -> Generation:
+        """Record that the image which was lost from the disk is there again, and what is to be said of it."""
+        return self._enter(id_, "stored", before=("finished",), message=message)
 
     def failed(self, id_: str, message: str) -> Generation:
         """Record that the service gave it up."""

@@ -50,7 +50,9 @@ class Restorer:
     async def restored(self, known: Generation) -> Generation:
         """Bring an image back. Raises StorageError, and ImageUnavailable, whose words say all that is known."""
         if await blocking(self._store.holds, known):  # somebody has put the file back
-            return await blocking(self._journal.found, known.id)
+            from .result_image import unopened  # Pillow loads when a lost image is looked at
+
+            return await blocking(self._journal.found, known.id, unopened(known, self._store.file(known)))
         try:
             return await self._again(known)
         except StorageError:

@@ -11,6 +11,8 @@ from .media_type import UNKNOWN, is_cut, is_junk, sniffed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .generation import Generation
+
 _DECODED_HERE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"})
 
 
@@ -50,9 +52,9 @@ def _undecoded(data: bytes, error: InvalidImage) -> ImageFacts:
     return facts
 
 
-def unopened(facts: ImageFacts, file: Path) -> str | None:
+def unopened(image: ImageFacts | Generation, file: Path | None) -> str | None:
     """Say of a stored image that nothing here can open it, and where it is; None of one that can be opened."""
-    if facts.width is not None:
+    if image.width is not None:
         return None
-    kind = "a file of an unknown format" if facts.media_type == UNKNOWN else f"a file of the type {facts.media_type}"
+    kind = "a file of an unknown format" if image.media_type == UNKNOWN else f"a file of the type {image.media_type}"
     return f"The service sent {kind} that cannot be opened here. Its bytes are kept as they came: {file}"

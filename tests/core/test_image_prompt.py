@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from flux_nodes.core import ImagineRequest, decoding, image_prompt, images
 from flux_nodes.core.errors import InvalidRequest
@@ -220,14 +220,30 @@ def test_the_pixels_of_all_threads_are_bounded_together() -> None:
     assert len(most) == 210
 
 
-def test_an_image_of_many_pixels_is_made_smaller_in_strips_to_what_it_would_be_at_once() -> None:
-    large = gradient(6200, 4100)
-    whole = large.copy()
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "P with transparency", "RGB", "RGBA", "CMYK", "I;16"])
+def test_an_image_of_any_mode_is_sent_as_its_colours_are_scaled(mode: str) -> None:
+    grey = Image.linear_gradient("L").resize((2500, 1700))
+    image = {
+        "I;16": lambda: Image.fromarray(np.asarray(grey, np.uint16) * 257),
+        "P": lambda: Image.merge("RGB", (grey, grey.rotate(180), grey)).quantize(64),
+        "RGBA": lambda: Image.merge("RGBA", (grey, grey.rotate(180), grey, grey)),
+    }.get(mode.partition(" ")[0], lambda: grey.convert(mode))()
+    options = {"transparency": 3} if "with" in mode else {}
+    data = file(image, "TIFF" if mode in {"LA", "CMYK"} else "PNG", **options)
+    with decoding.opened(data) as found:
+        whole = images.flat(found.image)
     whole.thumbnail((2048, 2048), Image.Resampling.LANCZOS)
 
-    in_strips = images.prompt_pixels(large)
+    assert image_prompt.prepared(data).pixels == images.digest(whole)
 
-    assert in_strips.size == whole.size
-    difference = np.asarray(in_strips, np.int16) - np.asarray(whole, np.int16)
-    assert np.abs(difference).max() <= 6
-    assert np.abs(difference).mean() < 1
+
+def test_a_profile_is_not_sent_along_with_pixels_that_are_scaled() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain, profiled = file(gradient(2100, 40)), file(gradient(2100, 40), icc_profile=profile)
+
+    assert image_prompt.prepared(plain).data == image_prompt.prepared(profiled).data
+
+
+@pytest.mark.parametrize("size", [(1, 30_000), (30_000, 1), (1, 1)])
+def test_an_image_of_any_shape_is_sent(size: tuple[int, int]) -> None:
+    assert max(sent(file(gradient(*size))).size) == min(2048, max(size))
