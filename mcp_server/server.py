@@ -22,7 +22,7 @@ from mcp_server.leaving import hang_up_as_terminate
 from mcp_server.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from contextlib import AbstractAsyncContextManager
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -89,6 +89,16 @@ def serve(settings: Settings, *, http: bool = False, host: str = "127.0.0.1", po
     # This is how one ends it; on Python 3.10 anyio's runner lets the cancellation out that a Ctrl-C sets off.
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         build(source).run("streamable-http", host=host, port=port)
+
+
+def require_streams(closed: Collection[str]) -> None:
+    """Raise InvalidSettings where a stream that the server speaks over is among those that are closed."""
+    needed = sorted({"stdin", "stdout"} & set(closed))
+    if needed:
+        raise InvalidSettings(
+            f"The MCP server speaks over standard input and output, and {' and '.join(needed)} is closed. "
+            "A host of assistants opens both; --http serves without them."
+        )
 
 
 def serve_stdio(source: Callable[[], Settings]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,9 @@ import click
 from .. import __version__
 from ..core.errors import FluxNodesError
 from .commands import COMMANDS
-from .complaint import complain_of, error_document
-from .exits import BAD_INPUT, DONE, Interrupted, exit_code
-from .screen import prepare_streams, write_json
+from .complaint import complain, complain_of, error_document
+from .exits import BAD_INPUT, DONE, FAILED, Interrupted, exit_code
+from .screen import OutputLost, abandon_output, prepare_streams, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,32 +49,22 @@ class Door(click.Group):
         del standalone_mode, prog_name
         prepare_streams()
         wishes = Wishes.of(sys.argv[1:] if args is None else args)
+        options = {"windows_expand_args": windows_expand_args, "obj": wishes, **extra}
         try:
-            code = super().main(
-                args,
-                "flux-nodes",
-                complete_var,
-                standalone_mode=False,
-                windows_expand_args=windows_expand_args,
-                obj=wishes,
-                **extra,
-            )
-        except click.ClickException as error:
-            code = _misused(error, wishes)
-        except (click.Abort, KeyboardInterrupt):
-            code = _ended(Interrupted(()), wishes)
+            try:
+                code = super().main(args, "flux-nodes", complete_var, standalone_mode=False, **options)
+            except click.ClickException as error:
+                code = _misused(error, wishes)
+            except (click.Abort, KeyboardInterrupt):
+                code = _ended(Interrupted(()), wishes)
+            sys.stdout.flush()
+        except OutputLost as lost:
+            code = _without_output(lost)
         sys.exit(code or DONE)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; errors of ours become words here, and a reader that went away is no error."""
-        try:
-            code = _answered(super().invoke, ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # What is still buffered has no reader, and must not be complained of when the process ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
-        return code
+        """Run the command; errors of ours become words here."""
+        return _answered(super().invoke, ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in sections, in the order in which a person meets them."""
@@ -103,6 +92,14 @@ def _ended(error: FluxNodesError | Interrupted, wishes: Wishes) -> int:
         write_json({"error": error_document(error)})
     complain_of([error], on_sandbox=wishes.sandbox)
     return exit_code(error)
+
+
+def _without_output(lost: OutputLost) -> int:
+    abandon_output()
+    if lost.unread:
+        return DONE
+    complain(str(lost))
+    return FAILED
 
 
 def _misused(error: click.ClickException, wishes: Wishes) -> int:

@@ -6,15 +6,21 @@ A terminal gets tables that fit it. A pipe gets one line a row, tabs between the
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
 
 import click
 
+from ..core.streams import plug_closed_streams
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+Answer = TypeVar("Answer")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -34,12 +40,78 @@ class Column:
     only: Literal["terminal", "pipe"] | None = None
 
 
+class OutputLost(Exception):
+    """Standard output cannot be written; `unread` when nobody reads it any more, which is no error (`| head`)."""
+
+    def __init__(self, cause: OSError) -> None:
+        self.unread = isinstance(cause, BrokenPipeError)
+        super().__init__(
+            f"Standard output cannot be written ({cause.strerror or cause}). Whatever was asked for is in the journal: "
+            "`flux-nodes list` shows it."
+        )
+
+
+class _Guarded:
+    """A stream whose failures are ours to tell: every other attribute is the stream's own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        return self._guard(lambda: self._stream.write(text)) or 0
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._guard(self._stream.flush)
+
+    def _guard(self, act: Callable[[], Answer]) -> Answer | None:
+        raise NotImplementedError
+
+
+class _Output(_Guarded):
+    """Standard output: what is lost there is told."""
+
+    def _guard(self, act: Callable[[], Answer]) -> Answer:
+        try:
+            return act()
+        except OSError as error:
+            raise OutputLost(error) from error
+
+
+class _Chatter(_Guarded):
+    """Standard error: that nobody can read it, as when a terminal has closed, must not end what may be paid."""
+
+    def _guard(self, act: Callable[[], Answer]) -> Answer | None:
+        with suppress(OSError):
+            return act()
+        return None
+
+
 def prepare_streams() -> None:
-    """Let no character that a stream cannot write end the program: it is written as an escape instead."""
+    """Make the streams safe to write to.
+
+    No character that a stream cannot write ends the program: it is written as an escape instead. Closed streams lead to
+    nowhere, a failure of stdout is OutputLost, and one of stderr is nothing.
+    """
+    plug_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    if not isinstance(sys.stdout, _Guarded):
+        sys.stdout = cast("TextIO", _Output(sys.stdout))
+    if not isinstance(sys.stderr, _Guarded):
+        sys.stderr = cast("TextIO", _Chatter(sys.stderr))
+
+
+def abandon_output() -> None:
+    """Lead stdout to nowhere: what is still buffered must not be complained of when the process ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -85,7 +85,11 @@ def _asked_key() -> str:
     if is_terminal(sys.stdin):
         asked: str = click.prompt("APIFRAME API key", hide_input=True, err=True)
         return asked.strip()
-    return sys.stdin.read().strip()
+    try:
+        return sys.stdin.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        kind = type(error).__name__  # no more of it: a UnicodeDecodeError holds what was read
+    raise InvalidSettings(f"No key can be read from standard input ({kind}); nothing was stored.")
 
 
 def _with_asked_key() -> Settings:

@@ -107,6 +107,8 @@ def _from_stdin() -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise click.BadParameter("standard input is not UTF-8 text.", param_hint="PROMPT") from error
+    except OSError as error:
+        raise click.BadParameter(f"standard input cannot be read: {error.strerror}.", param_hint="PROMPT") from error
 
 
 async def _generate(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...core.errors import NothingSent
+from ...core.streams import plug_closed_streams
 from ..exits import DONE
 from ..screen import say
 from ..service import with_service
@@ -124,7 +125,9 @@ def mcp(*, http: bool, host: str, port: int, settings: Settings) -> int:
     """
     if find_spec("mcp") is None:
         raise NothingSent('The MCP server needs the package mcp: pip install "flux-nodes[mcp]"')
-    from mcp_server.server import serve
+    from mcp_server.server import require_streams, serve
 
+    if not http:
+        require_streams(plug_closed_streams())
     serve(settings, http=http, host=host, port=port)
     return DONE
