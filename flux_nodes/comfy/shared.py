@@ -37,10 +37,10 @@ class _TellingGenerations(Generations):
         tell(intent)
         return intent
 
-    async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
+    async def send(self, intent: Generation, request: ImagineRequest, *, seconds: float | None = None) -> Generation:
         """Do what `Generations.send` does, also while ComfyUI ends."""
         with heard_out():
-            return await super().send(intent, request)
+            return await super().send(intent, request, seconds=seconds)
 
 
 class _Opening:

@@ -58,6 +58,9 @@ _ACCOUNT_SECONDS = 10.0
 _SLOWEST_UPLOAD = 64 * 1024
 """Bytes a second: a submit with an image prompt gets the time that this takes, on top of its own."""
 
+_LONGEST_UPLOAD = 240.0
+"""Seconds; with this, no submit lasts as long as its intent is taken to be under way (`process.LONGEST_SEND`)."""
+
 # Waiting for a free connection ends before the clock of a submit does: then it is certain that nothing was sent.
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0, pool=30.0)
 
@@ -275,7 +278,8 @@ def _no_refusal(reply: Any) -> Any:
     """Pass a reply on, unless it is an error that came with status 200."""
     if isinstance(reply, dict) and reply.get("errors") and not reply.get("status") and not reply.get("tasks"):
         words = error_words(reply)
-        raise ServiceRefused(f'The service refused the request: "{"; ".join(words)}"', status=200, messages=words)
+        said = f': "{"; ".join(words)}"' if words else "."
+        raise ServiceRefused(f"The service refused the request{said}", status=200, messages=words)
     return reply
 
 
@@ -288,14 +292,15 @@ def _task_id(reply: Any) -> str:
         raise _unconfirmed(
             f'The service accepted it under a task id that cannot be kept; it begins with "{given[:_SHOWN_OF_AN_ID]}".'
         )
-    _no_refusal(reply)  # the page's own form of a refusal, with a status that says otherwise
     words = error_words(reply)
+    if words:
+        _no_refusal(reply)  # the page's own form of a refusal, with a status that says otherwise
     said = f': "{"; ".join(words)}"' if words else "."
     raise _unconfirmed(f"The service answered without a task id{said}")
 
 
 def _upload_seconds(request: httpx2.Request) -> float:
-    return int(request.headers.get("content-length", 0)) / _SLOWEST_UPLOAD
+    return min(int(request.headers.get("content-length", 0)) / _SLOWEST_UPLOAD, _LONGEST_UPLOAD)
 
 
 def _entries(reply: Any) -> list[Any]:

@@ -127,12 +127,20 @@ class Generations:
                 door=door,
             )
 
-    async def start(self, request: ImagineRequest, *, fresh: bool = False, graph: Graph | None = None) -> Generation:
+    async def start(
+        self,
+        request: ImagineRequest,
+        *,
+        fresh: bool = False,
+        graph: Graph | None = None,
+        seconds: float | None = None,
+    ) -> Generation:
         """Write a request down, send it, and return it with its task id. This is what costs.
 
         Where the same picture (the same request with an explicit seed) is stored or under way already, started by any
         door, that generation is returned instead, `reused` and free; `fresh` pays again. Being cancelled does not lose
         what was sent: the answer is awaited and written down first. `graph` is the graph that asks, to be kept with it.
+        After `seconds` nothing is tried again; what is on its way then is heard out.
 
         Raises:
             BudgetReached, MissingKey: nothing was sent.
@@ -142,7 +150,7 @@ class Generations:
                 service had accepted, and then the sentence names the task id.
         """
         intent = await self.intend(request, fresh=fresh, graph=graph)
-        return intent if intent.reused else await self.send(intent, request)
+        return intent if intent.reused else await self.send(intent, request, seconds=seconds)
 
     async def intend(self, request: ImagineRequest, *, fresh: bool = False, graph: Graph | None = None) -> Generation:
         """Do the first half of `start`: write the request down, so that it has an id, and send nothing yet.
@@ -155,9 +163,9 @@ class Generations:
         graph_file = None if kept is None else kept.encode(errors="surrogatepass")
         return await self._sender.intend(request, fresh=fresh, graph=graph_file)
 
-    async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
+    async def send(self, intent: Generation, request: ImagineRequest, *, seconds: float | None = None) -> Generation:
         """Do the second half of `start`: send what was written down. This is what costs."""
-        return await self._sender.send(intent, request)
+        return await self._sender.send(intent, request, seconds=seconds)
 
     async def again(self, id_: str, *, fresh: bool = False) -> Generation:
         """Send anew a generation that failed, was refused, or of which nobody knows; it may cost a second time.

@@ -126,21 +126,19 @@ class RetryTransport(httpx2.AsyncBaseTransport):
             wait = self._pause(attempt, outcome)
             if not may_repeat(outcome, charges=charges) or clock() + wait > until:
                 return _given(outcome)
-            if isinstance(outcome, httpx2.Response):
-                await outcome.aclose()
-            await self._rest(wait, request.extensions.get(STOP))
+            if await self._stopped(wait, request.extensions.get(STOP)):
+                return _given(outcome)
             attempt += 1
 
-    async def _rest(self, seconds: float, stop: asyncio.Event | None) -> None:
+    async def _stopped(self, seconds: float, stop: asyncio.Event | None) -> bool:
+        """Rest before the next try; tell whether there is to be none."""
         if stop is None:
-            return await self._sleep(seconds)
+            await self._sleep(seconds)
+            return False
         told = asyncio.ensure_future(stop.wait())
         done, _ = await asyncio.wait([told], timeout=seconds)
         told.cancel()
-        if done:
-            # Of the kind that says "never sent": only what was surely not accepted comes to a pause.
-            raise httpx2.ConnectError("the program was interrupted while it waited to try again")
-        return None
+        return bool(done)
 
     async def aclose(self) -> None:
         """Close the inner transport."""

@@ -63,10 +63,15 @@ class Sender:
                 self._journal.refused, writing.result().id, "Cancelled before it was sent: nothing was paid."
             )
 
-    async def send(self, intent: Generation, request: ImagineRequest) -> Generation:
+    async def send(self, intent: Generation, request: ImagineRequest, *, seconds: float | None = None) -> Generation:
         """Do what `Generations.send` tells, to the end even when cancelled."""
         stop = asyncio.Event()
-        return await to_the_end(self._submit(intent, request, stop), stop=stop)
+        deadline = None if seconds is None else asyncio.get_running_loop().call_later(max(seconds, 0.0), stop.set)
+        try:
+            return await to_the_end(self._submit(intent, request, stop), stop=stop)
+        finally:
+            if deadline is not None:
+                deadline.cancel()
 
     async def again(self, known: Generation, *, fresh: bool) -> Generation:
         """Do what `Generations.again` tells."""

@@ -139,7 +139,7 @@ class Settings(BaseModel):
     max_image_megapixels: int = Field(default=64, ge=1, le=64)
     first_poll: float = Field(default=0.5, gt=0, le=60)
     allowed_hosts: Annotated[frozenset[str], BeforeValidator(_host_names)] = frozenset()
-    submit_seconds: float = Field(default=60.0, gt=0, le=600, allow_inf_nan=False)
+    submit_seconds: float = Field(default=60.0, gt=0, le=200, allow_inf_nan=False)
     read_seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
 
     @model_validator(mode="after")

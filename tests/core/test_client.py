@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from pydantic import SecretStr
 
@@ -22,6 +23,8 @@ from tests.core.test_request import png
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from flux_nodes.core import Generations
 
 QUICK = Policy(first=0.01, longest=0.02, deadline=2, longest_wish=0.05)
 
@@ -154,6 +157,15 @@ async def test_a_service_that_keeps_saying_429_is_given_up_at_the_deadline(url: 
             await client.submit(field())
     assert caught.value.retry_after == 30
     assert sandbox.charges == 0
+
+
+async def test_the_time_that_a_person_gave_ends_the_repetitions_of_a_submit(
+    generations: Generations, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="refuse", status=429, body='{"message": "so many"}', times=None))
+    with anyio.fail_after(30), pytest.raises(TooManyRequests, match="so many"):
+        await generations.start(field(), seconds=0.5)
+    assert [row.status for row in await generations.recent()] == ["refused"]
 
 
 async def test_a_service_that_is_not_there_is_said_to_be_unreachable_and_nothing_was_paid(sandbox: Sandbox) -> None:

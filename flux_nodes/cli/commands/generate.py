@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,9 @@ async def _generate(
 
     async with Generations.open(settings, door="terminal") as generations:
         started = []
-        starts = [partial(generations.start, request, fresh=fresh) for request in requests]
+        limit = settings.timeout if seconds is None else seconds
+        until = time.monotonic() + limit
+        starts = [partial(generations.start, request, fresh=fresh, seconds=limit) for request in requests]
         async for outcome in start_each(starts, under_way):
             started.append(outcome)
             if outcome.generation is not None:
@@ -135,7 +138,8 @@ async def _generate(
         if not wait:
             return started
         ids = [outcome.id for outcome in started if outcome.id is not None]
-        ended = await collect(generations, ids, seconds=seconds, delivery=delivery, progress=shown, under_way=under_way)
+        left = max(until - time.monotonic(), 0.0)
+        ended = await collect(generations, ids, seconds=left, delivery=delivery, progress=shown, under_way=under_way)
         reused = {found.id for outcome in started if (found := outcome.generation) and found.reused}
         return [*(marked(outcome, reused) for outcome in ended), *(one for one in started if one.id is None)]
 
