@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from flux_nodes.core.errors import InvalidImage, TooManyPixels
 from flux_nodes.core.images import MAX_PIXELS
+from flux_nodes.core.xmp import COMPOSITE, KEYWORD, TRAINED, packet, source_type
 from flux_nodes.graph.carry import carrying
 from flux_nodes.graph.embedded import texts as embedded
 
@@ -102,6 +103,21 @@ def test_texts_of_the_same_names_are_replaced_however_they_were_written() -> Non
 
     assert opened(twice).info == TEXTS
     assert twice == carrying(with_chunks(written(noise(), "PNG"), *old), TEXTS)
+
+
+def test_a_manifest_stays_behind_wherever_it_is_and_however_often() -> None:
+    plain, manifest = written(noise(), "PNG"), chunk(b"caBX", b"\0\0\0\x08jumb")
+    signed = with_chunks(plain, manifest, manifest)[:-12] + manifest + plain[-12:]
+
+    assert carrying(signed, TEXTS) == carrying(plain, TEXTS)
+
+
+def test_xmp_is_written_as_xmp_is_looked_for_and_replaces_what_was_there() -> None:
+    once = carrying(written(noise(), "PNG"), {KEYWORD: packet(COMPOSITE)})
+    twice = carrying(once, {KEYWORD: packet(TRAINED)})
+
+    assert [kind for kind, body in chunks(twice) if body.startswith(KEYWORD.encode())] == [b"iTXt"]
+    assert (source_type(once), source_type(twice)) == (COMPOSITE, TRAINED)
 
 
 @given(st.text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -134,6 +135,10 @@ def test_a_card_opens_in_large_with_its_facts_and_escape_closes_it(frontend: Fro
     expect(dialog.get_by_role("img")).to_have_js_property("naturalWidth", 256, timeout=BOUND)
     for fact in (MARKUP, id_, "256×256", "1 credit", "terminal"):
         expect(dialog).to_contain_text(fact)
+    with frontend.page.expect_download(timeout=BOUND) as download:
+        dialog.get_by_role("link", name="Download original").click()
+    kept = terminal.run("status", id_, "--json").document["original"]
+    assert download.value.path().read_bytes() == Path(kept).read_bytes()
     frontend.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     shown.locator(".flux-nodes-prompt").click()
