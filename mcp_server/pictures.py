@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flux_nodes.core.content_credentials import PNG_CHUNK as MANIFEST
 from flux_nodes.core.errors import StorageError, UnreadableImage
 from flux_nodes.core.store import write_whole
 from flux_nodes.graph.provenance import file_name, picture
@@ -60,6 +61,8 @@ async def picture_file(generation: Generation, generations: Generations, *, coll
 def _is_whole(file: Path) -> bool:
     """Tell whether a PNG is there whole, by the checksum of each of its chunks: a copy has no digest to go by.
 
+    One with a manifest is a copy that version 0.3 made of a signed image, and would be called forged: it is made again.
+
     Source: PNG specification, section 5.3.
     """
     try:
@@ -70,6 +73,8 @@ def _is_whole(file: Path) -> bool:
     while kind != b"IEND" and at + _FRAME <= len(data):
         end = at + _FRAME + int.from_bytes(data[at : at + 4], "big")
         kind = bytes(data[at + 4 : at + 8])
+        if kind == MANIFEST:
+            return False
         if end > len(data) or zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             return False
         at = end

@@ -155,6 +155,22 @@ async def test_of_a_signed_result_the_file_is_an_unsigned_copy_and_the_original_
     assert source_type(copy) == source_type(b64decode(shown.data)) == TRAINED
 
 
+async def test_a_copy_that_an_older_version_left_with_a_broken_signature_is_made_again(settings: Settings) -> None:
+    with closing(Sandbox(seconds=0, finish=signing.sign)) as sandbox, serving(sandbox) as server:
+        signs = settings.model_copy(update={"base_url": server.url})
+        async with Client(build(lambda: signs)) as client:
+            made = facts(await client.call_tool("generate_image", SMALL))
+            copy = contents(made["file"])
+            overwrite(made["file"], contents(made["original"]))
+            await client.call_tool("list_generations")
+
+    assert contents(made["file"]) == copy
+
+
+def overwrite(file: str, data: bytes) -> None:
+    Path(file).write_bytes(data)
+
+
 def drawn(data: bytes) -> dict[str, str]:
     with Image.open(io.BytesIO(data)) as image:
         return {str(name): str(text) for name, text in image.info.items()}
