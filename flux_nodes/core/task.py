@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
 from .errors import ServiceUnreachable
 from .reply import storable, usable_task_id
@@ -128,9 +128,9 @@ class Account(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     email: str
-    credits: float
+    credits: FiniteFloat
     total_images: int
     plan: str
     next_billing_date: str | None = None
-    subscription_credits: float | None = None
-    topup_credits: float | None = None
+    subscription_credits: FiniteFloat | None = None
+    topup_credits: FiniteFloat | None = None

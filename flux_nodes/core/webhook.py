@@ -30,6 +30,8 @@ CORRELATION = "generation"
 """The query parameter by which a webhook's address names the generation that it is for."""
 
 _MOST_BYTES = 64 * 1024
+_BODY_SECONDS = 30.0
+"""How long a webhook may take to arrive as a whole."""
 
 
 def address_for(webhook_url: str, id_: str) -> str:
@@ -43,8 +45,8 @@ class WebhookReceiver:
     """An ASGI app that takes the service's webhooks, at any path. Serve it where `FLUX_NODES_WEBHOOK_URL` points.
 
     It answers 204 to what it took, 401 to a wrong secret, 404 to an unknown generation, 409 to a task of another
-    generation, 400, 405 or 413 to what is no webhook, and 503 while the journal cannot be used. What a webhook sets off
-    is awaited by `aclose`.
+    generation, 400, 405, 408 or 413 to what is no webhook, and 503 while the journal cannot be used. What a webhook
+    sets off is awaited by `aclose`.
     """
 
     def __init__(self, generations: Generations, *, secret: SecretStr) -> None:
@@ -75,7 +77,11 @@ class WebhookReceiver:
         given = dict(scope["headers"]).get(b"x-webhook-secret", b"")
         if not hmac.compare_digest(given, self._secret):
             return 401
-        body = await _body(receive)
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await _body(receive)
+        except TimeoutError:
+            return 408
         if body is None:
             return 413
         ids = parse_qs(scope.get("query_string", b"").decode("latin-1")).get(CORRELATION, [])

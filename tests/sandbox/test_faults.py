@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import json
+import ssl
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +11,12 @@ import httpx2
 import pytest
 from PIL import Image
 
-from flux_nodes.sandbox import Fault, FaultError, Sandbox, parse_fault
+from flux_nodes.sandbox import Fault, FaultError, Sandbox, parse_fault, serving
+from tests.core.wires import identity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.sandbox.conftest import Clock, Order, Talk
 
 
@@ -52,7 +58,10 @@ async def test_a_spoiled_reply_is_charged_only_when_its_status_says_that_the_ste
         assert (await submit(client, order)).status_code == 200
 
 
-@pytest.mark.parametrize(("fault", "charges"), [("lost-before", 0), ("lost-after", 1), ("reset", 1)])
+@pytest.mark.parametrize(
+    ("fault", "charges"),
+    [("lost-before", 0), ("lost-after", 1), ("reset", 1), ("unended", 1), ("garbled", 1)],
+)
 async def test_a_lost_reply_breaks_the_connection_before_or_after_the_charge(
     talk: Talk, order: Order, fault: Any, charges: Any
 ) -> None:
@@ -62,6 +71,47 @@ async def test_a_lost_reply_breaks_the_connection_before_or_after_the_charge(
             await submit(client, order)
         assert sandbox.charges == charges
         assert (await submit(client, order)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["drip", "continue"])
+async def test_a_reply_without_end_never_comes_whole(talk: Talk, order: Order, kind: Any) -> None:
+    sandbox = Sandbox(faults=[parse_fault(f"submit:{kind}")])
+    async with talk(sandbox) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await submit(client, order)
+        assert (await submit(client, order)).status_code == 200
+
+
+async def test_a_reply_is_right_in_substance_and_odd_in_form(talk: Talk, order: Order) -> None:
+    sandbox = Sandbox(seconds=0)
+    async with talk(sandbox) as client:
+
+        async def answered(fault: str) -> str:
+            sandbox.inject(parse_fault(f"submit:{fault}"))
+            return (await submit(client, order)).text
+
+        deep = await answered("deep:size=40")
+        assert deep.startswith('{"deep":' + "[" * 40 + "]" * 40 + ',"task_id"')
+        assert json.loads(await answered("half-emoji"))["task_id"].endswith("\0\ud83d")
+        assert json.loads(await answered("long-id:size=500"))["task_id"].endswith("x" * 500)
+        number = json.loads(await answered("numeric-id"))["task_id"]
+        assert isinstance(number, int)
+        task = (await client.post("/fetch", json={"task_id": str(number)})).json()
+        assert (await client.get(task["image_url"])).headers["content-type"] == "image/png"
+        assert sandbox.charges == 4
+        assert json.loads(await answered("errors:message=not today")) == {"errors": [{"msg": "not today"}]}
+        assert sandbox.charges == 4
+
+
+async def test_the_sandbox_speaks_https(tmp_path: Path, order: Order) -> None:
+    own = identity(tmp_path)
+    with serving(Sandbox(seconds=0), certificate=own.chain) as server:
+        trust = ssl.create_default_context(cafile=str(own.issuer))
+        url = server.url.replace("127.0.0.1", "localhost")
+        async with httpx2.AsyncClient(base_url=url, verify=trust, headers={"authorization": "sandbox"}) as client:
+            assert url.startswith("https:")
+            assert (await submit(client, order)).status_code == 200
 
 
 @pytest.mark.parametrize(
