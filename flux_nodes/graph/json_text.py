@@ -26,6 +26,9 @@ EXPECTED = "a workflow saved by ComfyUI (JSON, in its saved or its API format), 
 
 _BYTE_ORDER_MARK = "\ufeff"
 _OPENING = (b"{", b"[", b'"')
+_BEGINNING = 64
+_NO_LETTERS = b"\0\xff\xfe\xef\xbb\xbf"
+"""What stands beside the letters of ASCII in UTF-16 and UTF-32, and the bytes of all byte order marks."""
 
 
 class Repeated(dict[str, Any]):
@@ -43,11 +46,13 @@ def decoded(data: bytes) -> str:
 
 
 def _why_not_decoded(data: bytes, error: UnicodeDecodeError) -> str:
-    if not data.lstrip().startswith(_OPENING):
+    if not data[:_BEGINNING].translate(None, _NO_LETTERS).lstrip().startswith(_OPENING):
         return "is neither text nor a PNG, WebP or JPEG image"
+    if error.encoding != "utf-8":
+        return f"is {error.encoding.upper()} that is damaged at byte {error.start}"
     return (
         f"is text in another encoding than UTF-8, UTF-16 or UTF-32: byte 0x{data[error.start]:02X} at position "
-        f"{error.start} is not {error.encoding.upper()}. It may be Windows-1252 (Latin-1), GBK or Shift JIS: open it "
+        f"{error.start} is not UTF-8. It may be Windows-1252 (Latin-1), GBK or Shift JIS: open it "
         "in an editor and save it as UTF-8"
     )
 

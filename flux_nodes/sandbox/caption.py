@@ -34,7 +34,9 @@ def captioned(picture: Image.Image, caption: Caption) -> Image.Image:
     base = max(10, round(min(picture.width, picture.height) * 0.0225))
     small, large = ImageFont.load_default(base), ImageFont.load_default(round(base * 1.2))
     margin = round(base * 1.5)
-    lines = _wrapped(_plain(" ".join(caption.prompt.split())), large, picture.width - 2 * margin, most=2)
+    # No letter is narrower than a pixel, so more never fit into two lines; and Pillow measures no million of them.
+    words = _plain(" ".join(caption.prompt.split()))[: 2 * picture.width]
+    lines = _wrapped(words, large, picture.width - 2 * margin, most=2)
     line_height = round(base * 1.62)
     height = round(base * 2.35) + line_height * len(lines) + round(base * 1.05)
     result = _with_glass(picture, height)

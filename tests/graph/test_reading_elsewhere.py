@@ -36,13 +36,19 @@ def test_another_encoding_is_said_to_be_one(registry: Registry, encoding: str, t
         read_workflow(graph.encode(encoding), registry)
 
 
+def test_half_a_character_of_utf_16_is_said_to_be_damage(registry: Registry) -> None:
+    text = json.dumps({"1": {"class_type": "Show", "inputs": {"text": "half \ud83d"}}}, ensure_ascii=False)
+    with pytest.raises(InvalidWorkflow, match="UTF-16-LE that is damaged at byte"):
+        read_workflow(text.encode("utf-16-le", "surrogatepass"), registry)
+
+
 @pytest.mark.parametrize("data", [b"", b" \n", b"\xef\xbb\xbf"])
 def test_an_empty_file_is_said_to_be_empty(registry: Registry, data: bytes) -> None:
     with pytest.raises(InvalidWorkflow, match="is empty"):
         read_workflow(data, registry)
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"GIF89a\x01\x00", b"PK\x03\x04\xff\xff"])
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"GIF89a\x01\x00", b"PK\x03\x04\xff\xff", b"\0\0\0\x20ftypisom"])
 def test_bytes_of_another_kind_are_no_text(registry: Registry, data: bytes) -> None:
     with pytest.raises(InvalidWorkflow, match=r"neither text nor a PNG|is no JSON"):
         read_workflow(data, registry)
