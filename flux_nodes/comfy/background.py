@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import signal
 import threading
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..core.signals import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -57,6 +60,29 @@ def _hear_out() -> None:
         until = monotonic() + _LONGEST
         while _unanswered and monotonic() < until:
             _told.wait(1)  # on Windows a second Ctrl-C is only heard between two waits
+
+
+def hear_out_signals() -> None:
+    """Let the signals that would end ComfyUI at once wait for the answers that are due; a second one does not.
+
+    Ctrl-C is ComfyUI's own, and ends it through `atexit`. A signal that somebody else takes, or ignores, stays theirs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: object) -> None:
+    del frame
+    hang_up = getattr(signal, "SIGHUP", None)
+    for each in ENDING:
+        # A closing terminal sends SIGHUP twice.
+        signal.signal(each, signal.SIG_IGN if each == number == hang_up else signal.SIG_DFL)
+    _hear_out()
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def start(work: Coroutine[Any, Any, Answer]) -> Future[Answer]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..nodes import NODES
 from ..nodes.fields import FRESH
-from . import inscription, pixels, routes, service
+from . import background, inscription, pixels, routes, service
 from .execution import run
 from .prompts import foresee
 
@@ -30,6 +30,7 @@ def extension() -> Any:
     # Not in on_load, which ComfyUI 0.3.75 does not call.
     routes.register()
     inscription.register()
+    background.hear_out_signals()
 
     class FluxNodesExtension(ComfyExtension):  # type: ignore[misc]  # ComfyUI has no types where it is not installed
         async def get_node_list(self) -> list[type]:

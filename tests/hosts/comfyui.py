@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +18,7 @@ from tests.hosts.log import Log
 from tests.ports import free_port
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Mapping
 
 # Only models use these; a test that needed one would need the real library.
@@ -167,9 +167,9 @@ class Comfyui:
         spent = psutil.Process(self._process.pid).cpu_times()
         return float(spent.user + spent.system)
 
-    def press_ctrl_c(self, *, within: float) -> None:
-        """End it as a person does, and wait until it has ended."""
-        self._process.send_signal(signal.SIGINT)
+    def end_by(self, number: signal.Signals, *, within: float) -> None:
+        """End it by a signal, as a person or a system does, and wait until it has ended."""
+        self._process.send_signal(number)
         self._process.wait(within)
 
     def stop(self) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
+
+import pytest
 
 from flux_nodes.core.journal import Journal
 from flux_nodes.sandbox import Fault, Sandbox, serving
@@ -14,8 +17,9 @@ if TYPE_CHECKING:
     from tests.hosts.conftest import StartComfyui
 
 
-def test_ctrl_c_while_a_request_is_unanswered_waits_for_its_task_id(
-    start_comfyui: StartComfyui, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_request_is_unanswered_waits_for_its_task_id(
+    start_comfyui: StartComfyui, tmp_path: Path, number: signal.Signals
 ) -> None:
     sandbox = Sandbox()
     sandbox.inject(Fault(where="submit", kind="slow", seconds=3))
@@ -26,7 +30,7 @@ def test_ctrl_c_while_a_request_is_unanswered_waits_for_its_task_id(
         with host.connect() as conversation:
             conversation.queue({"1": imagine("a ferry"), "2": saved("1")})
             until(lambda: any(request.path == "/flux-imagine" for request in sandbox.requests))
-            host.press_ctrl_c(within=BOUND)
+            host.end_by(number, within=BOUND)
         (task,) = sandbox.tasks
     sandbox.close()
     journal = Journal(url)
