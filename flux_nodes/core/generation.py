@@ -23,6 +23,9 @@ service did not take it, nothing was paid · unconfirmed: the answer to the subm
 SENT_AGAIN: frozenset[Status] = frozenset({"failed", "refused", "unconfirmed"})
 """Statuses of which a generation can be sent again."""
 
+UNFINISHED: tuple[Status, ...] = ("submitted", "running", "finished")
+"""Statuses from which following goes on; an intent first has to become one of them."""
+
 SETTLED: frozenset[Status] = frozenset({"stored", "failed", "refused", "unconfirmed"})
 """Statuses that following does not change."""
 

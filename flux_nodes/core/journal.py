@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, or_, select, update
 
+from .claims import hold_budget, holder
 from .database import Database, Taken
-from .errors import BudgetReached, NotConfirmed, UnknownGeneration
-from .generation import SENT_AGAIN, claim_on
+from .errors import NotConfirmed, UnknownGeneration
+from .generation import UNFINISHED as UNFINISHED
+from .generation import claim_on
 from .journal_reading import first, generation_of, newest, of_image, successor
-from .process import LONGEST_SEND, is_gone, this_process
+from .process import is_gone, this_process
 from .schema import GENERATIONS, is_ready, prepare
 from .service_name import service_name
 
@@ -45,9 +47,6 @@ _BEFORE: dict[Status, tuple[Status, ...]] = {
 The sender's own word wins over what another process made of its silence: it may say of an unconfirmed generation that
 it was accepted, or refused.
 """
-
-UNFINISHED: tuple[Status, ...] = ("submitted", "running", "finished")
-"""Statuses from which following goes on; an intent first has to become one of them."""
 
 _FREED: frozenset[Status] = frozenset({"failed", "refused"})
 """Statuses that give up the claim on a picture: asking for it again is a new generation.
@@ -136,7 +135,7 @@ class Journal:
     def holder(self, intent: Intent) -> Generation | None:
         """Return who holds the same picture already (`reused`), if anyone does and it is not to be paid again."""
         with self._database.reading() as connection:
-            return _holder(connection, intent)
+            return holder(connection, intent)
 
     def intend(self, intent: Intent) -> Generation:
         """Write down what is about to be sent; or return who holds the same picture already (`reused`).
@@ -152,10 +151,10 @@ class Journal:
                 return self._intend(connection, intent)
 
     def _intend(self, connection: Connection, intent: Intent) -> Generation:
-        holder = _holder(connection, intent)
-        if holder is not None:
-            return holder
-        _hold_budget(connection, intent)
+        found = holder(connection, intent)
+        if found is not None:
+            return found
+        hold_budget(connection, intent)
         if intent.claim is not None:
             connection.execute(update(GENERATIONS).where(GENERATIONS.c.claim.in_(intent.claims)).values(claim=None))
         row = _row(intent)
@@ -169,7 +168,7 @@ class Journal:
         one is forgotten.
         """
         known = self._enter(id_, "submitted", task_id=task_id, message=None)
-        if known.task_id == task_id or known.status == "refused":
+        if known.task_id in {None, task_id} or known.status == "refused":
             return known
         forgotten: dict[str, None] = dict.fromkeys(("message", "percentage", "image_url", "sha256"))
         return self._enter(
@@ -321,52 +320,6 @@ class Journal:
 
 def _unknown(id_: str) -> UnknownGeneration:
     return UnknownGeneration(f"There is no generation {id_!r} in the journal; see `flux-nodes list`.")
-
-
-def _holder(connection: Connection, intent: Intent) -> Generation | None:
-    if intent.retry_of is not None:
-        return _sent_again(connection, intent)
-    if intent.claim is None or intent.fresh:
-        return None
-    columns = GENERATIONS.c
-    found = first(connection, columns.claim.in_(intent.claims))
-    if found is None:
-        # What was asked for last came to nothing: an earlier one of the same picture is as good.
-        same = (columns.service == intent.service) & columns.fingerprint.in_(intent.request.fingerprints)
-        found = first(connection, same & columns.status.in_((*UNFINISHED, "stored")))
-    return None if found is None else replace(found, reused=True)
-
-
-def _sent_again(connection: Connection, intent: Intent) -> Generation | None:
-    """Return what makes sending a generation again needless: it is lost no more, or it was sent again already."""
-    known = first(connection, GENERATIONS.c.id == intent.retry_of)
-    if known is None:
-        return None
-    if known.status not in SENT_AGAIN:
-        return replace(known, reused=True)
-    found = None if intent.fresh else successor(connection, known)
-    return None if found is None else replace(found, reused=True)
-
-
-def _hold_budget(connection: Connection, intent: Intent) -> None:
-    """Raise BudgetReached unless the day's budget leaves enough.
-
-    Counted is what was asked for today, unless it was refused: also what is under way, and what nobody knows of. And
-    what is being sent right now, though it was written down yesterday.
-    """
-    if intent.budget is None:
-        return
-    columns = GENERATIONS.c
-    now = datetime.now(UTC)
-    # By its two ends, and not as the beginning of a text: only so does the index by time help.
-    first_moment, end = f"{now.date()}", f"{now.date() + timedelta(days=1)}"
-    is_recent = (columns.created_at >= min(first_moment, _moment(now - LONGEST_SEND))) & (columns.created_at < end)
-    counts = (columns.created_at >= first_moment) | (columns.status == "intent")
-    by_service = select(columns.service, func.sum(columns.credits)).where(is_recent, counts)
-    sums = connection.execute(by_service.group_by(columns.service)).all()
-    spent = sum(float(credits_ or 0) for service, credits_ in sums if service_name(service) == intent.service)
-    if spent + intent.credits > intent.budget:
-        raise BudgetReached(spent=spent, cost=intent.credits, budget=intent.budget)
 
 
 def _row(intent: Intent) -> dict[str, Any]:

@@ -82,6 +82,19 @@ async def test_what_was_refused_when_it_was_sent_again_may_be_sent_once_more(
     assert sandbox.charges == 2
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+async def test_what_may_be_paid_is_held_back_also_after_sending_it_again_was_refused(
+    generations: Generations, sandbox: Sandbox, fresh: bool
+) -> None:
+    id_ = await lost(generations, sandbox)
+    sandbox.inject(Fault(where="submit", kind="refuse", status=400))
+    with pytest.raises(ServiceRefused):
+        await (generations.start(field(seed=1), fresh=True) if fresh else generations.again(id_))
+    with pytest.raises(SubmitUnconfirmed, match=id_):
+        await generations.start(field(seed=1))
+    assert sandbox.charges == 1
+
+
 @pytest.mark.parametrize("kind", ["lost-after", "fail"])
 async def test_what_was_sent_again_and_lost_too_is_named_and_not_paid_a_third_time(
     generations: Generations, sandbox: Sandbox, kind: str
