@@ -185,7 +185,7 @@ def test_an_intent_whose_process_was_killed_becomes_unconfirmed_and_a_living_one
 
 
 FACTS = ImageFacts(media_type="image/png", width=8, height=8)
-MOVES = {
+MOVES: dict[str, Callable[[Journal, str], Generation]] = {
     "submitted": lambda journal, id_: journal.submitted(id_, "task"),
     "running": lambda journal, id_: journal.running(id_, 5),
     "finished": lambda journal, id_: journal.finished(id_, "https://x/y.png"),
