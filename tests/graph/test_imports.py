@@ -10,7 +10,8 @@ import sys
 import flux_nodes.graph
 print(sorted(name for name in ("numpy", "PIL", "pydantic", "sqlalchemy", "httpx2") if name in sys.modules))
 from flux_nodes.graph import Folders, Registry, check, read_workflow, run, stock_nodes
-print(sorted(name for name in ("numpy", "PIL", "sqlalchemy", "httpx2", "mcp", "torch") if name in sys.modules))
+import flux_nodes.graph.provenance, flux_nodes.graph.verify
+print(sorted(name for name in ("numpy", "PIL", "sqlalchemy", "httpx2", "mcp", "torch", "c2pa") if name in sys.modules))
 """
 
 
