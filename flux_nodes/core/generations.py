@@ -382,8 +382,7 @@ class Generations:
 
     def unreadable(self, generation: Generation, error: InvalidImage) -> UnreadableImage:
         """Return the error that tells where the stored bytes are which could not be decoded."""
-        kind = generation.media_type or "unknown format"
-        return UnreadableImage(f"{kind}: {error}", generation_id=generation.id, file=self.file(generation))
+        return UnreadableImage(str(error), generation_id=generation.id, file=self.file(generation))
 
     async def _in_time(self, known: Generation, limit: float, late: list[str]) -> AsyncIterator[Generation]:
         """Follow one generation; if the deadline comes first, note that it is late and end."""

@@ -182,7 +182,7 @@ def test_an_image_that_cannot_be_opened_here_is_delivered_as_it_came_and_said(
     (name,) = (line.split("\t")[0] for line in ended.out.splitlines())
     assert name.endswith(".heic")
     assert (folder / name).read_bytes() == HEIC
-    said = "cannot be opened here (image/heic: " in ended.err and "paid and not lost" in ended.err
+    said = "cannot be opened here (it is image/heic, none of PNG, " in ended.err and "paid and not lost" in ended.err
     assert said is not bool(words)
 
     document = terminal.type("generate", "a field", "--seed", "1", "--json").document

@@ -314,7 +314,7 @@ async def test_an_image_that_cannot_be_opened_here_is_listed_without_one_and_its
     assert ".heic" in found["message"]
     for what in ("thumbnail", "image"):
         words = (await told("GET", path(generation, what), status=409))["error"]
-        assert "cannot be opened here (image/heic" in words
+        assert "cannot be opened here (it is image/heic" in words
         assert f"{generation.sha256}.heic" in words
     assert generation.id in (await told("GET", "/flux-nodes/recent"))[0]
     await told("GET", path(generation, "workflow"))
