@@ -28,6 +28,7 @@ from bench.troubles import (
     ask,
     ask_behind_a_lasting_lock,
     ask_behind_a_lock,
+    ask_behind_a_refusing_proxy,
     ask_beside_a_dripping_poll,
     ask_in_a_read_only_journal,
     ask_on_a_full_disk,
@@ -202,6 +203,11 @@ TRIALS = (
         promise=UNCONFIRMED,
     ),
     Trial(name="journal read-only", attempt=ask_in_a_read_only_journal, promise=NOTHING_SENT),
+    Trial(
+        name="refusing proxy (407)",
+        attempt=ask_behind_a_refusing_proxy,
+        promise=Outcome(got="ConnectionRejected", paid=0, kept="nothing was sent", home="no"),
+    ),
     Trial(name="submit reply drips for ever", faults=_submit("drip"), settings=_SOON, promise=UNCONFIRMED),
     Trial(name="submit: `100 Continue` for ever", faults=_submit("continue"), settings=_SOON, promise=UNCONFIRMED),
     Trial(name="submit reply cut after the task id", faults=_submit("unended"), promise=RIDDEN_OUT),
@@ -257,7 +263,7 @@ def _settings(url: str, home: Path, others: Mapping[str, Any]) -> Settings:
 
 
 def _kept(rows: Sequence[Generation], told: Sequence[str], said: str) -> Kept:
-    if not rows and not told:
+    if not told and all(row.status == "refused" for row in rows):
         return "nothing was sent"
     if {row.task_id for row in rows} == set(told) and len(rows) == len(told):
         return "yes"

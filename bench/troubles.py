@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -137,6 +138,26 @@ async def ask_in_a_read_only_journal(settings: Settings) -> str:
         pass
     url = f"sqlite:///file:{_journal_file(settings)}?mode=ro&uri=true"
     return await ask(Settings.model_validate({**dict(settings), "journal": url}))
+
+
+async def ask_behind_a_refusing_proxy(settings: Settings) -> str:
+    """Ask where the environment names a proxy that wants a password which nobody has."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    proxy = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    before = dict(os.environ)
+    os.environ["HTTPS_PROXY"] = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+    try:
+        # This machine is never reached through a proxy; a service elsewhere is, whose name the proxy would look up.
+        return await ask(settings.model_copy(update={"base_url": "https://api.example.com"}))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        proxy.close()
 
 
 async def ask_beside_a_dripping_poll(settings: Settings) -> str:
