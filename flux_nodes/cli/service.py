@@ -34,11 +34,14 @@ def with_service(command: Callable[..., int]) -> Callable[..., int]:
 
 
 @contextmanager
-def service(*, sandbox: bool) -> Iterator[Settings]:
-    """Give the settings of the service that is meant. Raises InvalidSettings, StorageError."""
+def service(*, sandbox: bool, asks: bool = True) -> Iterator[Settings]:
+    """Give the settings of the service that is meant; a command that `asks` nothing of it needs no address.
+
+    Raises InvalidSettings, StorageError.
+    """
     from ..core.settings import Settings  # pydantic loads when a command needs settings, not before
 
-    settings = Settings.load()
+    settings = Settings.load(needs_service=asks and not sandbox)
     if not sandbox:
         yield settings
         return

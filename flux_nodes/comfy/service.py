@@ -104,9 +104,11 @@ def switch(home: Path, *, on: bool) -> None:
 
 
 def _settings(*, serve: bool) -> Settings:
-    found = set_up()
+    from ..core.settings import Settings
+
+    found = Settings.load(needs_service=False)  # the sandbox does without the service's address
     if not is_switched_on(found.home):
-        return found
+        return set_up()
     return found.pretended(_address(found.home) if serve else found.base_url)
 
 

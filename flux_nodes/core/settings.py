@@ -174,9 +174,12 @@ class Settings(BaseModel):
         return URL.create("sqlite", database=str(self.home / "journal.sqlite3"))
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the environment (this process's unless given) and the settings file. Raises InvalidSettings."""
-        found = _checked(cls, environ)
+    def load(cls, environ: Mapping[str, str] | None = None, *, needs_service: bool = True) -> Settings:
+        """Read the environment (this process's unless given) and the settings file. Raises InvalidSettings.
+
+        Where `needs_service` is false, nobody looks at the address of the service, and a wrong one is no error.
+        """
+        found = _checked(cls, environ, needs_service=needs_service)
         if isinstance(found, Settings):
             return found
         # A report of this error shows the variables of the frame that raises it: the key must not be among them.
@@ -229,7 +232,7 @@ def _stored(target: Path, key: SecretStr) -> InvalidSettings | OSError | None:
     return None
 
 
-def _checked(kind: type[Settings], environ: Mapping[str, str] | None) -> Settings | str:
+def _checked(kind: type[Settings], environ: Mapping[str, str] | None, *, needs_service: bool) -> Settings | str:
     """Return settings, or what is wrong with them in words."""
     variables = os.environ if environ is None else environ
     spoken = {name: variables[variable] for name, variable in ENVIRONMENT.items() if variables.get(variable)}
@@ -240,7 +243,10 @@ def _checked(kind: type[Settings], environ: Mapping[str, str] | None) -> Setting
     if isinstance(document, str):
         return document
     try:
-        return kind.model_validate({**document, **spoken, "home": home})
+        given = {**document, **spoken, "home": home}
+        if not needs_service:
+            given.pop("base_url", None)
+        return kind.model_validate(given)
     except ValidationError as error:
         return _in_words(error, home / FILE)
 

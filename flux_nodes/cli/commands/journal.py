@@ -119,7 +119,7 @@ def list_(*, most: int, statuses: tuple[Status, ...], as_json: bool) -> int:
     """
     from ..ctrl_c import carry_out
 
-    with service(sandbox=False) as settings:
+    with service(sandbox=False, asks=False) as settings:
         known, spending = carry_out(_recent(settings, most, statuses))
     if as_json:
         write_json(

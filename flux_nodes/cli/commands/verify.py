@@ -77,7 +77,7 @@ def _records() -> Iterator[Records]:
     from ...core.settings import Settings
 
     try:
-        settings = Settings.load()
+        settings = Settings.load(needs_service=False)
     except FluxNodesError as error:
         yield Records(missing=str(error))
         return
