@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from flux_nodes.core import catalog
 from flux_nodes.core.errors import ImageUnavailable, StorageError
 from flux_nodes.core.generation import Status  # noqa: TC001 - pydantic reads the annotation when it runs
+from flux_nodes.core.process import Owner
 from mcp_server.pictures import picture_file
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def in_words(generation: Generation) -> str:
     """Say how a generation stands."""
     if generation.status == "running" and generation.percentage is not None:
         return f"The service is working on it: {generation.percentage} %."
+    if generation.was_lost:
+        return generation.message or "Its image was stored and is lost from the disk: it is fetched again, free."
+    if generation.status == "intent" and not Owner.parse(generation.owner).can_be_looked_up:
+        return "It was written down on another machine: nobody knows from here whether that still sends it."
     words: dict[Status, str] = {
         "intent": "The request is being sent to the service.",
         "submitted": "The service has taken it.",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -27,13 +28,19 @@ if TYPE_CHECKING:
     from flux_nodes.core import Generations
 
 _GENERATION = re.compile(r"g-[0-9a-z]{4,20}")
+_STORED = re.compile("[0-9a-f]{64}")
+"""How the name of a file in the image store begins: the SHA-256 of its bytes."""
+
 _LONGEST_PATH = 4096
 _JPEG = "/9j/"
 """How every JPEG file begins in base64: it looks like a path and is none."""
 
 
 async def image_prompt(source: object, generations: Generations, folders: Sequence[Path]) -> bytes:
-    """Return the bytes that an image prompt means. Raises InvalidRequest with one fault."""
+    """Return the bytes that an image prompt means; the first of the folders is the image store.
+
+    Raises InvalidRequest with one fault.
+    """
     if not isinstance(source, str) or not source.strip():
         raise _refused("is not text")
     text = source.strip()
@@ -68,7 +75,16 @@ def _of_file(path: Path, folders: Sequence[Path], most: int) -> bytes:
         raise _refused("is no file that may be read here")
     if len(data) > most:
         raise _refused(f"is a file of more than {most // 2**20} MiB")
+    if _was_damaged(path, data, store=folders[0]):
+        raise _refused("was damaged since it was stored; its generation_id fetches it again, free")
     return data
+
+
+def _was_damaged(path: Path, data: bytes, *, store: Path) -> bool:
+    """Tell whether this is a file of the image store whose bytes are no longer those that its name says."""
+    named = _STORED.match(path.name)
+    is_stored = named is not None and _is_in(Path(os.path.realpath(path)), [Path(os.path.realpath(store))])
+    return is_stored and named is not None and named[0] != hashlib.sha256(data).hexdigest()
 
 
 def _read(path: Path, folders: Sequence[Path], most: int) -> bytes | None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +14,6 @@ from tests.core.test_image_prompt import bits
 from tests.mcp_server.answers import facts, refusal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mcp import Client
 
     from flux_nodes.core import Settings
@@ -65,6 +65,22 @@ async def test_a_file_that_was_told_serves_as_a_prompt_and_its_graph_stays_here(
 
     await generate(client, first[told])
 
+    assert hashlib.sha256(sent(sandbox)).hexdigest() == first["sha256"]
+
+
+async def test_a_stored_file_that_was_damaged_is_sent_only_after_it_was_collected_again(
+    client: Client, sandbox: Sandbox
+) -> None:
+    first = facts(await client.call_tool("generate_image", SMALL))
+    await asyncio.to_thread(Path(first["original"]).write_bytes, picture())
+
+    words = refusal(
+        await client.call_tool("generate_image", {**SMALL, "image_prompt": first["original"]}), "invalid_request"
+    )
+
+    assert "was damaged since it was stored" in words
+    assert sandbox.charges == 1
+    await generate(client, first["generation_id"])
     assert hashlib.sha256(sent(sandbox)).hexdigest() == first["sha256"]
 
 
