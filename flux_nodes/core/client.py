@@ -5,6 +5,7 @@ Source: flux-imagine page; apiframe wire notes, section 2.
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -66,6 +67,7 @@ _TIMEOUT = httpx2.Timeout(60.0, connect=10.0, pool=30.0)
 
 _LONGEST_WHY = 500
 _SHOWN_OF_AN_ID = 100
+_SHOWN_OF_AN_ANSWER = 200
 
 
 class ApiframeClient:
@@ -285,7 +287,8 @@ def _no_refusal(reply: Any) -> Any:
 
 def _task_id(reply: Any) -> str:
     """Return the task id of an answer to a submit. Raises ServiceRefused, SubmitUnconfirmed."""
-    given = reply.get("task_id") if isinstance(reply, dict) else None
+    told = reply[0] if isinstance(reply, list) and len(reply) == 1 else reply
+    given = told.get("task_id") if isinstance(told, dict) else None
     if task_id := usable_task_id(given):
         return task_id
     if isinstance(given, str) and given.strip():
@@ -295,8 +298,9 @@ def _task_id(reply: Any) -> str:
     words = error_words(reply)
     if words:
         _no_refusal(reply)  # the page's own form of a refusal, with a status that says otherwise
-    said = f': "{"; ".join(words)}"' if words else "."
-    raise _unconfirmed(f"The service answered without a task id{said}")
+    # What it is paid for may be in there, under another name.
+    said = "; ".join(words) or storable(json.dumps(reply, ensure_ascii=False), most=_SHOWN_OF_AN_ANSWER)
+    raise _unconfirmed(f'The service answered without a task id: "{said}".')
 
 
 def _upload_seconds(request: httpx2.Request) -> float:

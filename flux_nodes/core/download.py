@@ -122,7 +122,8 @@ class Downloader:
         seconds = self._patience.whole
         longest = self._policy.deadline if insist is None else insist
         try:
-            return await asyncio.wait_for(self._insist(url, [] if failures is None else failures, longest), seconds)
+            async with asyncio.timeout(seconds):
+                return await self._insist(url, [] if failures is None else failures, longest)
         except TimeoutError as error:
             raise ImageUnavailable(f"The image could not be downloaded within {seconds:g} seconds.") from error
 

@@ -20,7 +20,7 @@ State = Literal["running", "finished", "failed"]
 _FINISHED = frozenset({"", "finished", "completed", "success", "succeeded"})
 _FAILED = frozenset({"failed", "error"})
 _MOST_WORDS = 10
-_LONGEST_WORDS = 1_000
+_LONGEST_WORDS = 500
 """The most characters of one message of the service that are kept and shown."""
 
 

@@ -190,6 +190,8 @@ class Answers(Sandbox):
         ({"detail": "elsewhere"}, "elsewhere"),
         ({"task_id": None, "errors": []}, "without a task id"),
         ({"task_id": True}, "without a task id"),
+        ({"id": "t-1", "status": "staged"}, "t-1"),
+        ({"data": {"task_id": "t-1"}}, "t-1"),
         ([], "without a task id"),
         ("text", "without a task id"),
     ],
@@ -208,6 +210,14 @@ async def test_an_answer_without_a_task_id_is_unconfirmed_and_its_words_are_told
 async def test_a_task_id_beside_errors_is_taken(settings: Settings) -> None:
     with serving(odd := Answers()) as server:
         odd.body = b'{"errors": [{"msg": "careful"}], "task_id": "t-1"}'
+        async with Generations.open(settings.model_copy(update={"base_url": server.url}), door="test") as generations:
+            assert (await generations.start(field())).task_id == "t-1"
+    odd.close()
+
+
+async def test_a_task_id_in_a_list_of_one_is_taken(settings: Settings) -> None:
+    with serving(odd := Answers()) as server:
+        odd.body = b'[{"task_id": "t-1"}]'
         async with Generations.open(settings.model_copy(update={"base_url": server.url}), door="test") as generations:
             assert (await generations.start(field())).task_id == "t-1"
     odd.close()
