@@ -20,13 +20,14 @@ def carry_out(work: Coroutine[Any, Any, Answer], *, under_way: Collection[str] =
 
     Raises Interrupted, with the ids that are under way at that moment, on a signal that ends a program.
     """
+    signals: list[int] = []
     try:
-        return asyncio.run(_until_signalled(work))
+        return asyncio.run(_until_signalled(work, signals))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise Interrupted(under_way) from None
+        raise Interrupted(under_way, at_once=len(signals) > 1) from None
 
 
-async def _until_signalled(work: Coroutine[Any, Any, Answer]) -> Answer:
+async def _until_signalled(work: Coroutine[Any, Any, Answer], signals: list[int]) -> Answer:
     """Let a signal cancel this work, which hears out a request that is on its way; a second one cuts that off, too."""
     task = asyncio.ensure_future(work)
     if threading.current_thread() is not threading.main_thread():
@@ -34,7 +35,7 @@ async def _until_signalled(work: Coroutine[Any, Any, Answer]) -> Answer:
     loop = asyncio.get_running_loop()
 
     def cancel(number: int) -> None:
-        del number
+        signals.append(number)
         loop.call_soon_threadsafe(task.cancel)
 
     with on_ending_signal(cancel):

@@ -33,19 +33,26 @@ _BY_SEVERITY = (STILL_RUNNING, FAILED, SERVICE, BAD_INPUT, INTERRUPTED)
 
 
 class Interrupted(Exception):
-    """The person pressed Ctrl-C; `generation_ids` are those that were started and had not ended.
+    """A signal ended the command; `generation_ids` are those that were started and had not ended.
 
-    It is no FluxNodesError: nothing that looks after those may take it for one and go on.
+    `at_once` after a second one, which waits for no answer. It is no FluxNodesError: nothing that looks after those may
+    take it for one and go on.
     """
 
-    def __init__(self, generation_ids: Iterable[str]) -> None:
+    def __init__(self, generation_ids: Iterable[str], *, at_once: bool = False) -> None:
         self.generation_ids = tuple(generation_ids)
         ids = " ".join(self.generation_ids)
-        super().__init__(
-            f"Interrupted. What was started goes on at the service: {ids}. "
+        started = (
+            f" What was started goes on at the service: {ids}. "
             f"Nothing is lost: collect later, free of charge, with `flux-nodes wait {ids}`."
             if ids
-            else "Interrupted. Nothing is under way."
+            else ""
+        )
+        unheard = (
+            " A request whose answer was not waited for may be paid: `flux-nodes resume` tells." if at_once else ""
+        )
+        super().__init__(
+            f"Interrupted.{started}{unheard}" if started or unheard else "Interrupted. Nothing is under way."
         )
 
 

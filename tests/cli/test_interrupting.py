@@ -94,6 +94,7 @@ def test_a_second_signal_ends_the_command_at_once(
         _, err = process.communicate(timeout=LONGEST)
     assert process.returncode == 130
     assert b"Traceback" not in err
+    assert b"may be paid: `flux-nodes resume` tells" in err
     (entry,) = terminal.type("list", "--json").document["generations"]
     assert terminal.type("status", entry["id"], "--json").document["status"] == "unconfirmed"
 

@@ -10,6 +10,7 @@ import pytest
 from flux_nodes.comfy.guidance import Run, guided
 from flux_nodes.core.errors import (
     BudgetReached,
+    ConnectionRejected,
     Fault,
     FluxNodesError,
     GenerationFailed,
@@ -19,6 +20,7 @@ from flux_nodes.core.errors import (
     MissingKey,
     OtherService,
     PartlyFailed,
+    ProxyUnreachable,
     ServiceError,
     ServiceRefused,
     ServiceUnreachable,
@@ -119,6 +121,8 @@ UNREACHABLE = "The service at https://api.apiframe.pro could not be reached: no 
         (KeyRefused("login", status=401), "The service does not know the API key", "Settings → Flux Nodes"),
         (TooManyRequests("Fewer (429).", status=429), "Fewer (429). Nothing was paid.", "Wait"),
         (ServiceUnreachable(UNREACHABLE), "The service does not answer. Nothing was paid. Check", "no connection"),
+        (ProxyUnreachable(UNREACHABLE), "The service does not answer. Nothing was paid. Check", "no connection"),
+        (ConnectionRejected(UNREACHABLE), "The service does not answer. Nothing was paid. Check", "no connection"),
     ],
     ids=lambda value: type(value).__name__,
 )

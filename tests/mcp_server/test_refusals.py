@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from mcp import Client
 
 from flux_nodes.core import Settings
@@ -104,6 +105,21 @@ async def test_without_a_key_the_tool_says_how_to_set_one_and_takes_one_set_late
     assert "APIFRAME_API_KEY" in words
     assert "flux-nodes login" in words
     assert told["status"] == "stored"
+
+
+@pytest.mark.parametrize("value", ["http://:canary@127.0.0.1:abc", "http://canary@127.0.0.1:9"])
+async def test_a_wrong_proxy_is_told_by_the_tool_that_needs_it_and_by_no_other(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, mode: str, value: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    far = settings.model_copy(update={"base_url": "https://api.example.com"})
+    async with Client(build(lambda: far), mode=mode) as client:
+        facts(await client.call_tool("list_generations", {}))
+        told = await client.call_tool("generate_image", SMALL)
+    words = refusal(told, "invalid_settings" if "abc" in value else "proxy_unreachable")
+    assert "HTTPS_PROXY" in words
+    assert "Nothing was sent" in words
+    assert "canary" not in words
 
 
 async def test_settings_that_cannot_be_used_are_told_by_the_tool_until_they_are_mended(
