@@ -70,10 +70,16 @@ def moving_seeds(workflow: Workflow, registry: Registry) -> tuple[MovingSeed, ..
     wanted = set(needed(workflow, outputs(workflow, registry)))
     groups: dict[object, list[Place]] = {}
     for place in workflow.controls:
-        if place[0] in wanted and _is_whole(workflow.nodes[place[0]].inputs.get(place[1])):
+        node = workflow.nodes.get(place[0])
+        if node is not None and _is_whole(node.inputs.get(place[1])):
             groups.setdefault(workflow.homes.get(place) or place, []).append(place)
     ranges = _ranges(workflow, registry)
-    return tuple(_seed(workflow, places, ranges) for places in groups.values())
+    return tuple(_seed(workflow, places, ranges) for places in groups.values() if _any_of(places, wanted))
+
+
+def _any_of(places: list[Place], wanted: set[str]) -> bool:
+    """Tell whether one of these is wanted; the others move with it, or the drawing could not show it."""
+    return any(node_id in wanted for node_id, _ in places)
 
 
 def _is_whole(value: object) -> bool:

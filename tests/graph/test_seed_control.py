@@ -123,6 +123,17 @@ def test_each_use_of_a_subgraph_with_a_value_of_its_own_moves_by_itself(registry
     assert (again.nodes["1:5"].inputs["seed"], again.nodes["2:5"].inputs["seed"]) == (41, 51)
 
 
+def test_a_seed_that_two_uses_share_moves_in_both_though_only_one_runs(registry: Registry) -> None:
+    document = inside(host(1), host(2))
+    document["nodes"] = [each for each in document["nodes"] if each.get("inputs") != [slot("image", "IMAGE", 22)]]
+    document["links"] = document["links"][:1]
+    workflow = read_workflow(json.dumps(document), registry)
+    seed = only(workflow, registry)
+    moved = with_seeds(workflow, {seed: 6}, registry)
+    assert moved.ui is not None
+    assert read_workflow(json.dumps(moved.ui), registry).nodes["1:5"].inputs["seed"] == 6
+
+
 def test_a_choice_that_stands_on_the_node_of_a_subgraph_goes_before_the_inner_one(registry: Registry) -> None:
     proxies = [["5", "seed"], ["5", "control_after_generate"]]
     workflow = read_workflow(json.dumps(inside(host(1, [40, "decrement"], proxyWidgets=proxies))), registry)
