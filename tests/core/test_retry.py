@@ -1,14 +1,35 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+import random
+import ssl
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_nodes.core.retry import Policy, may_repeat, pause, retry_after
+from flux_nodes.core.network import CannotConnect
+from flux_nodes.core.retry import (
+    CHARGES,
+    DEADLINE,
+    MOST_BYTES,
+    SECONDS,
+    STOP,
+    BrokenReply,
+    Policy,
+    RetryTransport,
+    may_repeat,
+    pause,
+    retry_after,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -42,6 +63,21 @@ def test_a_submit_is_repeated_only_when_it_never_reached_the_service(error: http
     assert may_repeat(error, charges=False)
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_reading_is_repeated_after_what_passes(status: int) -> None:
+    assert may_repeat(httpx2.Response(status), charges=False)
+
+
+@pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 413, 501])
+def test_reading_is_not_repeated_after_what_stays(status: int) -> None:
+    assert not may_repeat(httpx2.Response(status), charges=False)
+
+
+@pytest.mark.parametrize("charges", [True, False])
+def test_what_cannot_be_connected_to_is_not_tried_again(charges: bool) -> None:
+    assert not may_repeat(CannotConnect("the certificate is wrong"), charges=charges)
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -55,6 +91,9 @@ def test_a_submit_is_repeated_only_when_it_never_reached_the_service(error: http
         ("1.5", None),
         ("٣", None),
         ("Mon, 99 Nov 2026", None),
+        ("9" * 10, 999_999_999),
+        (format_datetime((NOW + timedelta(seconds=90)).astimezone(timezone(timedelta(hours=2)))), 90),
+        (format_datetime((NOW + timedelta(seconds=90)).replace(tzinfo=None)), 90),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds: float | None) -> None:
@@ -91,3 +130,230 @@ def test_a_pause_is_never_longer_than_the_policy_says(attempt: int, chance: floa
 def test_a_wish_is_obeyed_up_to_the_cap(wish: float, chance: float) -> None:
     wait = pause(0, Policy(longest_wish=60), chance=chance, wish=wish)
     assert min(wish, 60) <= wait <= 66
+
+
+def test_an_answer_without_a_wish_has_none() -> None:
+    assert retry_after({}, now=NOW) is None
+
+
+def test_the_ceiling_of_a_pause_doubles_with_every_attempt() -> None:
+    policy = Policy(first=0.5, longest=8)
+    assert [pause(attempt, policy, chance=1) for attempt in range(6)] == [0.5, 1, 2, 4, 8, 8]
+    assert pause(3, policy, chance=0.25) == 1
+    assert pause(100, Policy(first=1, longest=1e12), chance=1) == 2**30
+
+
+def test_a_wish_gets_up_to_a_tenth_on_top() -> None:
+    assert pause(0, Policy(), chance=1, wish=10) == 11
+
+
+class Inner(httpx2.AsyncBaseTransport):
+    """Answers with one thing after another: a response, an error to raise, or seconds to stay silent for ever."""
+
+    def __init__(self, *outcomes: httpx2.Response | Exception | None, events: Sequence[str] = ()) -> None:
+        self.outcomes = list(outcomes)
+        self.events = events
+        self.tries = 0
+        self.closed = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.tries += 1
+        for event in self.events:
+            await request.extensions["trace"](event, {"request": SimpleNamespace(method=b"POST")})
+        outcome = self.outcomes.pop(0)
+        if outcome is None:
+            await asyncio.Event().wait()
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert outcome is not None
+        return outcome
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Body(httpx2.AsyncByteStream):
+    """The pieces of a body, and an error behind them."""
+
+    def __init__(self, *pieces: bytes, error: Exception | None = None) -> None:
+        self.pieces = pieces
+        self.error = error
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+        if self.error is not None:
+            raise self.error
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Trial:
+    """A transport that repeats, and the pauses that it made; none of them takes any time."""
+
+    def __init__(self, inner: Inner, policy: Policy | None = None) -> None:
+        self.inner = inner
+        self.pauses: list[float] = []
+        self.transport = RetryTransport(inner, policy=policy, sleep=self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def send(self, **extensions: Any) -> httpx2.Response:
+        request = httpx2.Request("POST", "https://service.example/fetch", extensions=extensions)
+        return await self.transport.handle_async_request(request)
+
+
+@pytest.fixture(autouse=True)
+def the_longest_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+
+
+def refused(status: int, **headers: str) -> httpx2.Response:
+    wishes = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.Response(status, headers=wishes, stream=Body())
+
+
+async def test_reading_goes_on_with_longer_pauses_until_there_is_an_answer() -> None:
+    body = Body(b"one ", b"two")
+    errors = [refused(503), httpx2.ReadError("x"), refused(500), OSError("x")]
+    trial = Trial(Inner(*errors, httpx2.Response(200, headers={"x-kept": "yes"}, stream=body)))
+    answer = await trial.send()
+    assert (answer.status_code, answer.headers["x-kept"], await answer.aread()) == (200, "yes", b"one two")
+    assert trial.pauses == [0.5, 1, 2, 4]
+    assert body.closed
+
+
+async def test_a_charged_request_is_sent_again_after_429_only() -> None:
+    trial = Trial(Inner(refused(429, retry_after="3"), httpx2.ConnectError("x"), refused(500)))
+    assert (await trial.send(**{CHARGES: True})).status_code == 500
+    assert trial.pauses == [pytest.approx(3.3), 1]
+
+
+async def test_a_charged_request_that_broke_off_is_not_sent_again() -> None:
+    trial = Trial(Inner(ssl.SSLError(1, "bad record")))
+    with pytest.raises(httpx2.ReadError, match=r"^the connection broke: bad record$"):
+        await trial.send(**{CHARGES: True})
+    assert trial.inner.tries == 1
+
+
+@pytest.mark.parametrize(
+    ("extensions", "wish", "tries"),
+    [({}, "54", 2), ({}, "55", 1), ({DEADLINE: 11}, "9", 2), ({DEADLINE: 10}, "10", 1), ({DEADLINE: 900}, "55", 1)],
+)
+async def test_a_pause_beyond_the_deadline_is_not_begun(extensions: dict[str, Any], wish: str, tries: int) -> None:
+    trial = Trial(Inner(refused(503, retry_after=wish), refused(200)))
+    answer = await trial.send(**extensions)
+    assert trial.inner.tries == tries
+    assert answer.status_code == (200 if tries == 2 else 503)
+    assert len(trial.pauses) == tries - 1
+
+
+async def test_an_error_at_the_deadline_is_raised() -> None:
+    trial = Trial(Inner(httpx2.ConnectError("no route")), Policy(deadline=0))
+    with pytest.raises(httpx2.ConnectError, match=r"^no route$"):
+        await trial.send()
+
+
+async def test_a_pause_ends_at_once_when_the_program_is_interrupted() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    trial = Trial(Inner(refused(429, retry_after="50"), refused(200)))
+    async with asyncio.timeout(20):
+        with pytest.raises(httpx2.ConnectError, match=r"^the program was interrupted while it waited to try again$"):
+            await trial.send(**{STOP: stop, CHARGES: True})
+    assert (trial.inner.tries, trial.pauses) == (1, [])
+
+
+async def test_a_pause_that_nobody_interrupts_ends_by_itself() -> None:
+    trial = Trial(Inner(refused(429), refused(200)), Policy(first=0.01))
+    begun, before = asyncio.get_running_loop().time(), asyncio.all_tasks()
+    async with asyncio.timeout(20):
+        assert (await trial.send(**{STOP: asyncio.Event()})).status_code == 200
+    assert asyncio.get_running_loop().time() - begun >= 0.009
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+SENT = ("connection.connect_tcp.started", "http11.send_request_headers.started")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "events", "kind", "words"),
+    [
+        (None, (), httpx2.ReadTimeout, "no whole answer within 0.05 seconds"),
+        (None, SENT, httpx2.ReadTimeout, "no whole answer within 0.05 seconds"),
+        (None, SENT[:1], httpx2.ConnectError, "no whole answer within 0.05 seconds"),
+        (ssl.SSLError(1, "alert"), SENT, httpx2.ReadError, "the connection broke: alert"),
+        (ssl.SSLError(1, "alert"), SENT[:1], httpx2.ConnectError, "the connection broke: alert"),
+        (OSError("no words"), (), httpx2.ReadError, "the connection broke: no words"),
+        (httpx2.WriteError("as it is"), SENT, httpx2.WriteError, "as it is"),
+    ],
+)
+async def test_how_a_try_broke_tells_whether_anything_was_sent(
+    outcome: Exception | None, events: Sequence[str], kind: type[Exception], words: str
+) -> None:
+    trial = Trial(Inner(outcome, events=events), Policy(deadline=0))
+    with pytest.raises(kind) as raised:
+        await trial.send(**{SECONDS: 0.05})
+    assert (type(raised.value), str(raised.value)) == (kind, words)
+
+
+async def test_the_request_of_a_tunnel_is_not_the_request() -> None:
+    inner = Inner(None)
+    trial = Trial(inner, Policy(deadline=0))
+
+    async def silent(request: httpx2.Request) -> httpx2.Response:
+        await request.extensions["trace"](SENT[1], {"request": SimpleNamespace(method=b"CONNECT")})
+        raise OSError("the proxy is gone")
+
+    inner.handle_async_request = silent  # type: ignore[method-assign]  # what only a proxy does
+    with pytest.raises(httpx2.ConnectError):
+        await trial.send()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(httpx2.ReadError("cut"), "cut"), (httpx2.ReadError(""), "ReadError"), (None, "within 0.05")]
+)
+async def test_the_bytes_of_an_answer_that_broke_off_are_kept(error: Exception | None, words: str) -> None:
+    class Silent(Body):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"ab"
+            yield b"cd"
+            if error is not None:
+                raise error
+            await asyncio.Event().wait()
+
+    trial = Trial(Inner(httpx2.Response(200, stream=Silent())), Policy(deadline=0))
+    with pytest.raises(BrokenReply, match=words) as raised:
+        await trial.send(**{SECONDS: 0.05})
+    assert raised.value.content == b"abcd"
+
+
+async def test_the_status_of_an_error_counts_whatever_became_of_its_words() -> None:
+    broken = Body(b'{"mess', error=httpx2.ReadError("cut"))
+    trial = Trial(Inner(httpx2.Response(404, stream=broken)))
+    answer = await trial.send()
+    assert (answer.status_code, await answer.aread(), broken.closed) == (404, b'{"mess', True)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+async def test_no_more_of_an_answer_is_read_than_tells_that_it_is_too_long(status: int) -> None:
+    whole, more = Body(b"x" * MOST_BYTES), Body(b"x" * MOST_BYTES, b"y", b"z")
+    trial = Trial(Inner(httpx2.Response(status, stream=whole), httpx2.Response(status, stream=more)))
+    assert len(await (await trial.send()).aread()) == MOST_BYTES
+    assert (await (await trial.send()).aread())[-2:] == b"xy"
+
+
+async def test_what_an_answer_says_of_its_connection_is_not_kept() -> None:
+    extensions = {"network_stream": object(), "http_version": b"HTTP/2"}
+    trial = Trial(Inner(httpx2.Response(200, stream=Body(), extensions=extensions)))
+    assert (await trial.send()).extensions == {"http_version": b"HTTP/2"}
+
+
+async def test_closing_closes_what_it_sends_through() -> None:
+    trial = Trial(Inner())
+    await trial.transport.aclose()
+    assert trial.inner.closed

@@ -26,6 +26,10 @@ URL = "https://cdn.example/a.png"
         ({"task_id": "t", "status": "processing", "percentage": "40"}, "running", 40, None),
         ({"task_id": "t", "status": "processing", "percentage": "40%"}, "running", 40, None),
         ({"task_id": "t", "status": "processing", "percentage": None}, "running", None, None),
+        ({"task_id": "t", "status": "processing", "percentage": True}, "running", None, None),
+        ({"task_id": "t", "status": "processing", "percentage": "40X"}, "running", None, None),
+        ({"task_id": "t", "status": "processing", "percentage": float("nan")}, "running", None, None),
+        ({"task_id": "t", "status": "processing", "percentage": float("inf")}, "running", 100, None),
         ({"task_id": "t", "status": "processing", "percentage": "soon"}, "running", None, None),
         ({"task_id": "t", "status": "processing", "percentage": 140}, "running", 100, None),
         ({"task_id": "t", "status": "processing", "percentage": -3.6}, "running", 0, None),
@@ -53,6 +57,9 @@ def test_every_shape_that_was_seen_is_understood(
         ({"errors": [], "error": "four"}, ("four",)),
         ({"errors": ["plain"]}, ("plain",)),
         ({"errors": {"msg": "odd"}, "message": 5}, ("odd",)),
+        ({"errors": [{"message": "one"}, {"msg": "", "message": "two"}]}, ("one", "two")),
+        ({"detail": "five", "message": ""}, ("five",)),
+        ({"errors": [{"msg": str(number)} for number in range(11)]}, tuple(map(str, range(10)))),
         ({}, ()),
         (None, ()),
         ("text", ()),
@@ -62,10 +69,21 @@ def test_the_services_words_are_found_wherever_they_stand(reply: object, words: 
     assert error_words(reply) == words
 
 
+def test_a_long_message_of_the_service_is_cut() -> None:
+    (words,) = error_words({"message": "long " * 1_000})
+    assert 0 < len(words) <= 1_000
+
+
+def test_the_status_and_the_words_of_a_task_are_the_services_own() -> None:
+    task = Task.parse({"status": " Retrying ", "message": "wait"})
+    assert (task.task_id, task.status, task.messages) == ("", "retrying", ("wait",))
+
+
 @pytest.mark.parametrize("reply", [None, [], "finished", 7])
 def test_a_reply_that_is_no_object_is_no_task(reply: object) -> None:
-    with pytest.raises(ServiceUnreachable):
+    with pytest.raises(ServiceUnreachable) as raised:
         Task.parse(reply)
+    assert str(raised.value) == "The service answered with something that is no task object."
 
 
 _JSON = st.recursive(
