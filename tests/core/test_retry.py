@@ -270,8 +270,7 @@ async def test_a_pause_ends_at_once_when_the_program_is_interrupted() -> None:
     policy = Policy(deadline=9_000, longest_wish=1_000)
     trial = Trial(Inner(refused(429, retry_after="1000"), refused(200)), policy)
     async with asyncio.timeout(60):
-        with pytest.raises(httpx2.ConnectError, match=r"^the program was interrupted while it waited to try again$"):
-            await trial.send(**{STOP: stop, CHARGES: True})
+        assert (await trial.send(**{STOP: stop, CHARGES: True})).status_code == 429
     assert (trial.inner.tries, trial.pauses) == (1, [])
 
 
