@@ -52,7 +52,8 @@ def try_mutants(module: str) -> list[tuple[str, str]]:
     only = f'only_mutate = ["flux_nodes/core/{module}.py"]\npytest_add_cli_args_test_selection = {tests}\n'
     settings.write_text(text.replace("[tool.mutmut]\n", f"[tool.mutmut]\n{only}"), "utf-8")
     mutmut = [sys.executable, "-m", "mutmut"]
-    subprocess.run([*mutmut, "run"], cwd=folder, check=True)
+    if subprocess.run([*mutmut, "run"], cwd=folder, check=False).returncode:
+        sys.exit(f"mutmut could not try {module}: see above. Do {' '.join(tests)} pass as they are?")
     listed = subprocess.run(
         [*mutmut, "results", "--all", "true"], cwd=folder, check=True, capture_output=True, text=True
     )
