@@ -218,7 +218,7 @@ def refused(status: int, **headers: str) -> httpx2.Response:
 
 async def test_reading_goes_on_with_longer_pauses_until_there_is_an_answer() -> None:
     body = Body(b"one ", b"two")
-    errors = [refused(503), httpx2.ReadError("x"), refused(500), OSError("x")]
+    errors: list[httpx2.Response | Exception] = [refused(503), httpx2.ReadError("x"), refused(500), OSError("x")]
     trial = Trial(Inner(*errors, httpx2.Response(200, headers={"x-kept": "yes"}, stream=body)))
     answer = await trial.send()
     assert (answer.status_code, answer.headers["x-kept"], await answer.aread()) == (200, "yes", b"one two")
