@@ -133,7 +133,7 @@ async def test_the_deadline_names_what_still_runs_and_it_can_be_collected_later(
     slow = await generations.start(field(prompt="a slow river"))
     quick = await generations.start(field(prompt="a quick brook"))
     with pytest.raises(StillRunning, match="free") as caught:
-        await moves(generations, slow.id, quick.id, seconds=2)
+        await moves(generations, slow.id, quick.id, seconds=3)
     assert caught.value.generation_ids == (slow.id,)
     assert isinstance(caught.value, TimeoutError)
     assert (await generations.get(quick.id)).status == "stored"
