@@ -89,6 +89,13 @@ async def test_http_serves_clients_of_this_machine(server: Server, sandbox: Sand
     assert KEY not in said
 
 
+def test_a_terminal_that_closes_ends_it_as_sigterm_does(server: Server) -> None:
+    server.process.send_signal(signal.SIGHUP)
+    _, said = server.process.communicate(timeout=60)
+    assert server.process.returncode == -signal.SIGTERM
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("headers", [{"Host": "example.com"}, {"Origin": "https://example.com"}])
 def test_a_page_of_another_host_gets_no_answer(server: Server, headers: dict[str, str]) -> None:
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
