@@ -235,7 +235,8 @@ class ApiframeClient:
         sentence = f"The service at {self._http.base_url} could not be reached: {why}.{money}"
         if isinstance(error, ProxyNotFound):
             return ProxyUnreachable(sentence)
-        return (ConnectionRejected if isinstance(error, CannotConnect) else ServiceUnreachable)(sentence)
+        is_lasting = isinstance(error, CannotConnect) and error.lasting
+        return (ConnectionRejected if is_lasting else ServiceUnreachable)(sentence)
 
     def _refused(self, response: httpx2.Response, reply: object) -> NoReturn:
         status = response.status_code

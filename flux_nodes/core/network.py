@@ -41,6 +41,12 @@ class CannotConnect(httpx2.ConnectError):
     lasting = True
 
 
+class ProxyFailed(CannotConnect):
+    """The proxy could not reach the service (502, 504)."""
+
+    lasting = False
+
+
 class ProxyNotFound(CannotConnect):
     """The proxy that the environment names cannot be connected to."""
 
@@ -156,8 +162,10 @@ def _of_proxy(error: Exception, stage: Stage, proxy: Proxy) -> httpx2.TransportE
         words = f"{proxy} refused to connect: {said}"
         if status == "407":
             words += " (it wants a user name and password that are right)"
-        # 5xx: the proxy could not reach the service, which may be different in a moment.
-        return httpx2.ProxyError(words) if status.startswith("5") else CannotConnect(words)
+        if status == "503":  # it has too much to do at this moment
+            return httpx2.ProxyError(words)
+        # Another 5xx: it could not reach the service. A submit is not held up by that; who follows one asks again.
+        return ProxyFailed(words) if status.startswith("5") else CannotConnect(words)
     if stage.tunnelled:
         return httpx2.ProxyError(f"{proxy} made no connection: {said or type(error).__name__}")
     return ProxyNotFound(f"{proxy} cannot be reached: {_of_connecting(error)}")

@@ -89,6 +89,19 @@ async def test_a_proxy_that_refuses_is_named_and_nothing_is_counted(
     assert proxy.connections == 1  # asking again would not help
 
 
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "504 Gateway Timeout"])
+async def test_a_proxy_that_does_not_reach_the_service_is_told_at_once_and_nothing_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    async with listening(refusing(status)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with anyio.fail_after(20):
+            error, known = await started(settings(tmp_path))
+    assert isinstance(error, ServiceUnreachable)
+    assert f"(HTTPS_PROXY) refused to connect: {status}" in str(error)
+    assert known == [("refused", 0)]
+
+
 @pytest.mark.parametrize(
     "reply",
     [
