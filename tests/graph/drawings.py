@@ -29,9 +29,10 @@ def drawing(nodes: list[dict[str, Any]], links: list[Any] = [], **more: Any) -> 
         subgraph |= _SUBGRAPH | {"id": subgraph["id"], "name": subgraph["id"]} | subgraph
         subgraph["nodes"] = [_placed(each) for each in subgraph["nodes"]]
         for side, start, end in (("inputs", "origin", -10), ("outputs", "target", -20)):
-            for index, each in enumerate(subgraph.get(side, [])):
-                mine = [x["id"] for x in subgraph["links"] if (x[f"{start}_id"], x[f"{start}_slot"]) == (end, index)]
-                each |= {"id": f"{subgraph['id']} {side} {index}", "linkIds": mine} | each
+            subgraph[side] = [
+                {"id": f"{subgraph['id']} {side} {index}", "linkIds": _wires(subgraph, start, end, index)} | each
+                for index, each in enumerate(subgraph[side])
+            ]
     return made
 
 
@@ -50,6 +51,10 @@ _SUBGRAPH = {
     "inputs": [],
     "outputs": [],
 }
+
+
+def _wires(subgraph: dict[str, Any], side: str, end: int, index: int) -> list[int]:
+    return [each["id"] for each in subgraph["links"] if (each[f"{side}_id"], each[f"{side}_slot"]) == (end, index)]
 
 
 def _placed(node: dict[str, Any]) -> dict[str, Any]:

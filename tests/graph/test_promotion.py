@@ -168,7 +168,8 @@ def test_a_link_to_a_shown_widget_counts_more_than_its_value(registry: Registry)
 
 
 def test_a_value_that_the_frontend_rescued_counts_most(registry: Registry) -> None:
-    rescued = [{"originalEntry": ["-1", "seed"], "reason": "missingSourceNode", "hostValue": 12}]
+    entry = {"originalEntry": ["-1", "seed"], "reason": "missingSourceNode", "hostValue": 12}
+    rescued = [entry | {"attemptedAtVersion": 1}]
     shown = host(4, "maker", [6], SEED, proxies=[])
     shown["properties"]["proxyWidgetErrorQuarantine"] = rescued
     assert colours(opened(registry, [shown], [maker()]), "4:11") == [(12, "blue", 3)]

@@ -53,7 +53,8 @@ def test_a_link_to_a_promoted_input_counts_more_than_its_value(registry: Registr
 
 
 def test_a_primitive_node_reaches_a_widget_inside_a_subgraph(registry: Registry) -> None:
-    primitive = node(7, "PrimitiveNode", [42, "fixed"])
+    output = slot("INT", "INT") | {"widget": {"name": "seed"}, "links": [1]}
+    primitive = node(7, "PrimitiveNode", [42, "fixed"], outputs=[output])
     host = instance(5, [8], slot("seed", "INT", 1, "seed"))
     workflow = converted(registry, [primitive, host], [[1, 7, 0, 5, 0, "INT"]], **DEFINED)
     assert workflow.nodes["5:1"].inputs["seed"] == 42
