@@ -26,6 +26,9 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """The tests of tests/core that are about a module; of one that is not named, `test_MODULE.py`."""
 
+LEFT_OUT = ("-k", "not where_the_program_runs")
+"""Tests that change the working folder, in which mutmut looks for its settings."""
+
 _LINE = re.compile(r"^\s+(?P<name>flux_nodes\.core\.\S+): (?P<fate>.+)$")
 
 
@@ -47,7 +50,7 @@ def try_mutants(module: str) -> list[tuple[str, str]]:
     folder.mkdir(parents=True)
     pack.copy_clone(ROOT, folder)
     settings = folder / "pyproject.toml"
-    tests = [f"tests/core/{name}" for name in TESTS.get(module, (f"test_{module}.py",))]
+    tests = [f"tests/core/{name}" for name in TESTS.get(module, (f"test_{module}.py",))] + [*LEFT_OUT]
     text = settings.read_text("utf-8")
     only = f'only_mutate = ["flux_nodes/core/{module}.py"]\npytest_add_cli_args_test_selection = {tests}\n'
     settings.write_text(text.replace("[tool.mutmut]\n", f"[tool.mutmut]\n{only}"), "utf-8")

@@ -346,6 +346,41 @@ async def test_the_status_of_an_error_counts_whatever_became_of_its_words() -> N
     assert (answer.status_code, await answer.aread(), broken.closed) == (404, b'{"mess', True)
 
 
+class Dripping(Body):
+    """The pieces of a body, slowly, and then silence."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            await asyncio.sleep(0)
+            yield piece
+        if self.error is None:
+            await asyncio.Event().wait()
+
+
+async def test_the_words_of_an_error_are_waited_for_a_shorter_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flux_nodes.core.retry._SECONDS_OF_AN_ERROR", 0)
+    good = Dripping(b"all ", b"of it", error=httpx2.ReadError("not raised"))
+    trial = Trial(Inner(httpx2.Response(404, stream=Dripping(b"no")), httpx2.Response(200, stream=good)))
+    async with asyncio.timeout(60):
+        assert (await trial.send()).status_code == 404
+        assert await (await trial.send()).aread() == b"all of it"
+
+
+async def test_an_error_that_never_ends_is_no_answer_that_broke_off() -> None:
+    trial = Trial(Inner(httpx2.Response(404, stream=Dripping(b"no"))), Policy(deadline=0))
+    with pytest.raises(httpx2.ReadTimeout) as raised:
+        await trial.send(**{SECONDS: 0.05})
+    assert not isinstance(raised.value, BrokenReply)
+
+
+async def test_a_wish_for_a_time_of_the_day_is_measured_from_now_where_the_answer_has_no_clock() -> None:
+    wish = format_datetime(datetime.now(UTC) + timedelta(seconds=2_000))
+    policy = Policy(deadline=9_000, longest_wish=1_000)
+    trial = Trial(Inner(refused(503, retry_after=wish), refused(200)), policy)
+    assert (await trial.send()).status_code == 200
+    assert trial.pauses == [pytest.approx(1_100)]
+
+
 @pytest.mark.parametrize("status", [200, 404])
 async def test_no_more_of_an_answer_is_read_than_tells_that_it_is_too_long(status: int) -> None:
     whole, more = Body(b"x" * MOST_BYTES), Body(b"x" * MOST_BYTES, b"y", b"z")
