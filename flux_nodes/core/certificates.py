@@ -64,10 +64,16 @@ def _context(file: str, folder: str) -> ssl.SSLContext:
     try:
         return httpx2.create_ssl_context()
     except (OSError, ValueError) as error:  # an SSLError is an OSError
-        variable = "SSL_CERT_FILE" if file else "SSL_CERT_DIR" if folder else "The system's store of certificates"
         raise InvalidSettings(
-            f"{variable} cannot be used: {_reason(error)}. Nothing was sent. {_CERTIFICATES}"
+            f"{_culprit(error, file, folder)} cannot be used: {_reason(error)}. Nothing was sent. {_CERTIFICATES}"
         ) from error
+
+
+def _culprit(error: Exception, file: str, folder: str) -> str:
+    # Python opens this log as it makes a context, and the file of certificates was readable a moment ago.
+    if os.environ.get("SSLKEYLOGFILE") and not isinstance(error, ssl.SSLError):
+        return "SSLKEYLOGFILE"
+    return "SSL_CERT_FILE" if file else "SSL_CERT_DIR" if folder else "The system's store of certificates"
 
 
 _CERTIFICATES = "SSL_CERT_FILE takes a file of certificates (PEM), SSL_CERT_DIR a folder; unset, the system's are used."

@@ -296,6 +296,14 @@ async def test_a_file_of_certificates_that_cannot_be_used_is_named(
     assert known == []
 
 
+async def test_a_log_of_keys_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(identity(tmp_path).issuer))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "none" / "keys"))
+    error, known = await started(settings(tmp_path))
+    assert str(error).startswith("SSLKEYLOGFILE cannot be used")
+    assert known == []
+
+
 @pytest.mark.parametrize("kind", ["missing", "file", "empty"])
 async def test_a_folder_of_certificates_that_cannot_be_used_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
