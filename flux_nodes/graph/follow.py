@@ -89,7 +89,8 @@ def _through(spots: Mapping[str, Spot], at: _OutOf) -> _Into | _OutOf | Link | H
     if spot.drawn.type in VIRTUAL and spot.drawn.mode == MUTED:
         return None
     if spot.drawn.type in GETTERS:
-        return _Into(_setter(spots, spot), at.slot, at.type)
+        setter = _setter(spots, spot)
+        return _Into(setter, at.slot, at.type) if at.slot < len(setter.slots) else None
     if spot.drawn.type in VIRTUAL:
         return _Into(spot, at.slot, at.type) if at.slot < len(spot.slots) else None
     return Link(spot.id, at.slot)

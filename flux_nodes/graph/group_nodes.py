@@ -84,9 +84,7 @@ class _Group:
         self._wires: dict[str, Wire] = {}
         self._into: dict[tuple[int, int], str] = {}
         self._link(data.get("links"))
-        self._external = {
-            (part[0], part[1]) for part in data.get("external") or () if isinstance(part, list) and part[1:]
-        }
+        self._external = _pairs(data.get("external"))
         self._inputs: list[Slot] = []
         self._values: list[str | None] = []
         self._seen: dict[str, int] = {}
@@ -230,6 +228,11 @@ class _Group:
             return ()
         face = self._registry.get(drawn.type)
         return [Slot(name=item.name, type=item.type) for item in face.outputs] if face else drawn.outputs
+
+
+def _pairs(raw: Json) -> set[tuple[int, int]]:
+    parts = [part[:2] for part in raw if isinstance(part, list)] if isinstance(raw, list) else []
+    return {(part[0], part[1]) for part in parts if len(part) == 2 and all(isinstance(at, int) for at in part)}
 
 
 def _part(data: Json, name: str) -> Mapping[str, Json]:

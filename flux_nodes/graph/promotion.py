@@ -203,11 +203,11 @@ class _Inside:
     def __init__(self, sheet: Sheet, is_widget: Callable[[Drawn, str], bool]) -> None:
         self.sheet = sheet
         ends = {slot.wire: (drawn, slot) for drawn in sheet.nodes.values() for slot in drawn.inputs if slot.wire}
-        self._leaving: dict[str, list[str]] = defaultdict(list)
+        self._fed: dict[str, list[tuple[str, str]]] = defaultdict(list)
         starts: dict[int, dict[str, None]] = defaultdict(dict)
         for key, wire in sheet.wires.items():
             if key in ends:
-                self._leaving[wire.origin].append(key)
+                self._fed[wire.origin].append((ends[key][0].id, ends[key][1].name))
             if key in ends and wire.origin == INSIDE:
                 starts[wire.origin_slot][key] = None
         self.feeds: list[list[tuple[str, str]]] = []
@@ -238,17 +238,13 @@ class _Inside:
 
     def input_instead_of(self, primitive: Drawn) -> str | None:
         """Return the input that feeds what a PrimitiveNode fed until now; None when it feeds nothing."""
-        ends = [(drawn.id, slot.name) for key in self._leaving[primitive.id] for drawn, slot in self._ends(key)]
+        ends = self._fed[primitive.id]
         if primitive.id not in self._instead and ends:
             value = primitive_value(primitive)
             title = primitive.title if primitive.title not in ("", PRIMITIVE) else "value"
             self._instead[primitive.id] = name = self._add(title, "*", ends)
             self.replaced |= {} if value is None else {name: value}
         return self._instead.get(primitive.id)
-
-    def _ends(self, key: str) -> Iterator[tuple[Drawn, Slot]]:
-        drawn = self.sheet.nodes[self.sheet.wires[key].target]
-        return ((drawn, slot) for slot in drawn.inputs if slot.wire == key)
 
     def _add(self, wanted: str, type_: str, ends: list[tuple[str, str]]) -> str:
         name = wanted

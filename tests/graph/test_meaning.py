@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,3 +65,60 @@ async def test_a_file_name_tells_what_the_widget_of_a_muted_node_holds(
     workflow = read_workflow(json.dumps(graph), registry)
     saved = [event async for event in run(workflow, registry, context) if isinstance(event, Saved)]
     assert [event.file.path.parent for event in saved] == [folders.output / "myname"]
+
+
+def places(part: Any) -> list[tuple[Any, Any]]:
+    """Return every place in a document that holds something: its list or object, and its index or name there."""
+    found: list[tuple[Any, Any]] = []
+    waiting = [part]
+    while waiting:
+        at = waiting.pop()
+        keys = at if isinstance(at, dict) else range(len(at)) if isinstance(at, list) else ()
+        found += [(at, key) for key in keys]
+        waiting += [at[key] for key in keys]
+    return found
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1,
+    10**30,
+    1.5,
+    "",
+    "-10",
+    "12:5",
+    "workflow>Two",
+    [],
+    {},
+    [[1]],
+    '[["5","seed"]]',
+)
+DAMAGED = {
+    "a setter without an input": ("set-and-get", ("nodes", 1, "inputs"), []),
+    "outputs that are a number": ("group-node", ("extra", "groupNodes", "Small", "external"), 5),
+    "outputs that are lists": ("group-node", ("extra", "groupNodes", "Small", "external"), [[[], 0, "IMAGE"]]),
+}
+
+
+@pytest.mark.parametrize(("name", "place", "value"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_place_is_passed_over(registry: Registry, name: str, place: tuple[Any, ...], value: Any) -> None:
+    graph = json.loads((HERE / f"{name}.json").read_text())
+    at = graph
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    assert "1" in read_workflow(json.dumps(graph), registry).nodes
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in HERE.glob("*.json")))
+def test_a_damaged_graph_is_read_or_refused_and_nothing_else(registry: Registry, name: str) -> None:
+    text, dice = (HERE / f"{name}.json").read_text(), random.Random(name)  # noqa: S311 (the same graphs each time)
+    for _ in range(60):
+        graph = json.loads(text)
+        for _ in range(dice.randint(1, 3)):
+            part, key = dice.choice(places(graph))
+            part[key] = json.loads(json.dumps(dice.choice(ODD)))
+        with suppress(InvalidWorkflow):
+            json.dumps(read_workflow(json.dumps(graph), registry).to_api())
