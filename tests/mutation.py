@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 COPY = ROOT / ".cache" / "mutation"
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "journal": ("test_journal.py",),
+    "journal": ("test_journal.py", "test_journal_facts.py"),
     "retry": ("test_retry.py",),
     "task": ("test_task.py",),
 }
