@@ -221,3 +221,38 @@ def test_a_picture_is_held_until_its_generation_has_come_to_nothing(journal: Jou
     again = begun(journal)
     assert again != id_
     assert begun(journal) == again
+
+
+def claims(file: Path) -> dict[str, str | None]:
+    """Return the claim on a picture that each generation has."""
+    with closing(sqlite3.connect(file)) as database:
+        return dict(database.execute("SELECT id, claim FROM generations").fetchall())
+
+
+def test_a_claim_is_given_up_by_what_came_to_nothing_and_by_what_is_paid_again(journal: Journal, file: Path) -> None:
+    id_, other = begun(journal), begun(journal, seed=2)
+    for step in (FOLLOWED["running"], FOLLOWED["finished"], FOLLOWED["stored"]):
+        journal.submitted(id_, "t-1")
+        step(journal, id_)
+        assert claims(file)[id_] is not None
+    request = ImagineRequest(model="flux-dev", prompt="a field", seed=1)
+    fresh = journal.intend(Intent(request=request, door="test", service="sandbox", credits=1.0, fresh=True))
+    assert claims(file)[id_] is None
+    assert None not in {claims(file)[other], claims(file)[fresh.id]}
+    journal.refused(fresh.id, "no")
+    assert claims(file)[fresh.id] is None
+
+
+def test_an_intent_gives_its_service_one_name() -> None:
+    request = ImagineRequest(model="flux-dev", prompt="a field", seed=1)
+    one, other = (
+        Intent(request=request, door="test", service=service, credits=1.0)
+        for service in ("https://API.example:443", "https://api.example")
+    )
+    assert one == other
+
+
+def test_fifty_are_told_unless_more_are_asked_for(journal: Journal) -> None:
+    for seed in range(51):
+        begun(journal, seed=seed)
+    assert [len(journal.recent()), len(journal.recent(most=51))] == [50, 51]
