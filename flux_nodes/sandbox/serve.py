@@ -120,7 +120,9 @@ class _Protocol(H11Protocol):
 
     async def _app_with_abort(self, scope: Any, receive: Any, send: Any) -> None:
         scope["extensions"] = {**scope.get("extensions", {}), ABORT: self._abort, RAW: self._write}
-        await self._plain_app(scope, receive, send)
+        # A reply that outlasts the server is cancelled with its loop; uvicorn would log that with a traceback.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._plain_app(scope, receive, send)
 
     def _write(self, data: bytes, *, below_tls: bool = False) -> None:
         if not below_tls:
@@ -173,7 +175,7 @@ class _Server(uvicorn.Server):
         stop = await self.on_tick(counter)
         self.up.set()
         while not stop:
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _TICK)
             counter += 1
             stop = await self.on_tick(counter)

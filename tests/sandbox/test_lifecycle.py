@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 
-from flux_nodes.sandbox import Quirks, Sandbox, parse_fault, serving
+from flux_nodes.sandbox import Quirks, Sandbox, parse_fault, serve, serving
+from tests.sandbox.conftest import NO_CERTIFICATES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -257,3 +259,33 @@ async def test_a_quirk_changes_the_image_file_type(talk: Talk, order: Order, kin
         image = await client.get(url)
     assert image.content.startswith(start)
     assert image.headers["content-type"] == media
+
+
+def test_a_picture_that_is_painted_for_longer_than_the_server_lives_is_no_failure(
+    order: Order, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "_GRACE", 0.05)  # how long replies may go on once the server is to end
+    painting, done = threading.Event(), threading.Event()
+
+    def finish(data: bytes, _media_type: str) -> bytes:
+        painting.set()
+        assert done.wait(60)
+        return data
+
+    with ThreadPoolExecutor(1) as threads:
+        with serving(Sandbox(seconds=0, finish=finish)) as server:
+            cut = threads.submit(cut_off, server.url, order())
+            assert painting.wait(60)
+        done.set()
+        assert cut.result() == "cut off"
+    assert caplog.text == ""
+
+
+def cut_off(url: str, body: dict[str, Any]) -> str:
+    """Ask for a picture of a server that ends before it answers."""
+    with httpx2.Client(verify=NO_CERTIFICATES, timeout=60, headers={"authorization": "sandbox"}) as client:
+        task = client.post(f"{url}/flux-imagine", json=body).json()
+        image = client.post(f"{url}/fetch", json=task).json()["image_url"]
+        with pytest.raises(httpx2.TransportError):
+            client.get(image)
+    return "cut off"
