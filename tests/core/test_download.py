@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import gzip
 import io
-import ssl
 import tracemalloc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,8 +24,10 @@ from flux_nodes.core.errors import ImageUnavailable, InvalidSettings
 from flux_nodes.core.retry import Policy
 from flux_nodes.sandbox import Fault, Sandbox
 from tests.core.test_request import png
+from tests.core.wires import identity
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -538,42 +538,12 @@ async def test_all_tries_together_have_one_deadline() -> None:
             assert "within 0.2 seconds" in await refusal(f"http://127.0.0.1:{host.port}/", patience=Patience(whole=0.2))
 
 
-def identity(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """Make a server's TLS context for a name, with a certificate that is trusted from now on."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain = folder / "chain.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
-    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    secure.load_cert_chain(chain)
-    monkeypatch.setenv("SSL_CERT_FILE", str(chain))
-    return secure
-
-
 async def test_tls_asks_for_the_name_although_the_connection_is_to_a_checked_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = identity(PUBLIC_NAME, tmp_path, monkeypatch)
-    async with hosting(ok(png()), secure=own) as host:
+    own = identity(tmp_path, name=PUBLIC_NAME)
+    monkeypatch.setenv("SSL_CERT_FILE", str(own.issuer))
+    async with hosting(ok(png()), secure=own.server()) as host:
         names = Names(["127.0.0.1"])
         assert (await fetched(f"https://{PUBLIC_NAME}:{host.port}/", resolve=names)).facts.width == 32
         said = await refusal(f"https://other.example.com:{host.port}/", resolve=names, policy=ONCE)

@@ -34,6 +34,19 @@ ELSEWHERE = "another-machine"
         ("", False, False),
         ("no owner at all", False, False),
     ],
+    ids=[  # the owners have numbers of this process in them, and every worker of a run must give the same ids
+        "this run",
+        "this process, before 0.3.0",
+        "an earlier run of this process",
+        "no process",
+        "an earlier boot",
+        "another machine, before 0.3.0",
+        "another machine",
+        "another machine's boot",
+        "none",
+        "empty",
+        "no owner",
+    ],
 )
 def test_a_sender_is_gone_where_that_can_be_known(
     owner: str | None, in_a_local_journal: bool, in_a_shared_one: bool
