@@ -77,7 +77,7 @@ def _known(workflow: Workflow, node: WorkflowNode, item: Input, registry: Regist
     value = node.inputs.get(item.name)
     if isinstance(value, Link):
         wrong = _link_fault(workflow, node, item, registry)
-        return wrong or _through_primitive(workflow, node, item)
+        return wrong or _through_primitive(workflow, node, item, registry)
     try:
         return _literal(item, value) if item.name in node.inputs else _left_out(item)
     except WrongValueError as error:
@@ -124,13 +124,14 @@ def _outputs(face: Node) -> str:
     return ", ".join(f"{index} ({output.name})" for index, output in enumerate(face.outputs)) or "another node"
 
 
-def _through_primitive(workflow: Workflow, node: WorkflowNode, item: Input) -> dict[str, Any]:
+def _through_primitive(workflow: Workflow, node: WorkflowNode, item: Input, registry: Registry) -> dict[str, Any]:
     """Return what a primitive will bring; like ComfyUI, a link is not held against the input's range."""
     place = holder(workflow, node.id, item.name)
     value = place[0].inputs.get(place[1]) if place else None
-    if value is None or isinstance(value, list):
+    own = registry[place[0].class_type].input(place[1]) if place else None
+    if own is None or value is None or isinstance(value, list):
         return {}
     try:
-        return {item.name: coerced(item, value)}
+        return {item.name: coerced(item, coerced(own, value))}
     except WrongValueError:
         return {}

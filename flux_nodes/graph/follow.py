@@ -59,6 +59,8 @@ def follow(spots: Mapping[str, Spot], spot: Spot, slot: int) -> Link | Held | No
 
 def _back(spots: Mapping[str, Spot], at: _Into) -> _Into | _OutOf | Held | None:
     """Go from an input along its wire."""
+    if at.slot >= len(at.spot.slots):  # a SetNode that was saved without its input
+        return None
     slot = at.spot.slots[at.slot]
     wire = at.spot.sheet.wires.get(slot.wire) if slot.wire is not None else None
     if wire is None:

@@ -99,12 +99,12 @@ class _Group:
 
     def _link(self, links: Json) -> None:
         for number, link in enumerate(links if isinstance(links, list) else ()):
-            if not isinstance(link, list) or not all(isinstance(end, int) for end in link[1:4]) or len(link) < 4:
+            if not isinstance(link, list) or len(link) < 4 or not all(_is_index(end) for end in link[1:4]):
                 raise _UnreadableError("a link in it cannot be read")
             start, slot, end, into = link[:4]
             if start is None:
                 continue
-            if not all(isinstance(at, int) and 0 <= at < len(self._nodes) for at in (start, end)):
+            if not all(_is_index(at) and at < len(self._nodes) for at in (start, end)):
                 raise _UnreadableError("a link in it leads to no node")
             key = f"link {number}"
             self._wires[key] = Wire(origin=str(start), origin_slot=slot, target=str(end), target_slot=into)
@@ -233,6 +233,10 @@ class _Group:
 def _pairs(raw: Json) -> set[tuple[int, int]]:
     parts = [part[:2] for part in raw if isinstance(part, list)] if isinstance(raw, list) else []
     return {(part[0], part[1]) for part in parts if len(part) == 2 and all(isinstance(at, int) for at in part)}
+
+
+def _is_index(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _part(data: Json, name: str) -> Mapping[str, Json]:

@@ -40,7 +40,7 @@ def allowed(item: Input) -> str:
     if item.choices:
         more = len(item.choices) - _MOST_CHOICES
         return ", ".join(item.choices[:_MOST_CHOICES]) + (f" and {more} more" if more > 0 else "")
-    words = _DESCRIBED.get(item.type, f"a link to an output of type {item.type}")
+    words = "text" if item.type == "COMBO" else _DESCRIBED.get(item.type, f"a link to an output of type {item.type}")
     low, high = _range(item)
     if low is not None and high is not None:
         return f"{words} from {_number(low)} to {_number(high)}"
@@ -62,6 +62,8 @@ def coerced(item: Input, value: Any) -> Any:
     """Convert a value as ComfyUI does ("5" and 5.0 are 5 for an INT). Raises WrongValueError when it cannot."""
     if value is None:
         raise WrongValueError("is empty (null)")
+    if item.type == "COMBO" and (item.recent or not item.choices) and not isinstance(value, str):
+        raise WrongValueError(f"{shown(value)} is not {_DESCRIBED['STRING']}")  # the name of a file, or an id
     convert = _CONVERSIONS.get(item.type)
     if convert is None:
         return value
@@ -87,8 +89,6 @@ def held(item: Input, value: Any) -> Any:
     The choices of a `recent` input are no limit: they are only what was new when somebody looked.
     """
     value = coerced(item, value)
-    if item.recent and not isinstance(value, str):
-        raise WrongValueError(f"{shown(value)} is not {_DESCRIBED['STRING']}")
     low, high = _range(item)
     if low is not None and value < low:
         raise WrongValueError(f"{shown(value)} is less than {_number(low)}")

@@ -163,6 +163,23 @@ def test_an_image_to_load_must_lie_in_the_input_folder(
     assert set(found) == {'node 1 "Load Image", input image'}
 
 
+@pytest.mark.parametrize("name", [5, 1.5, True, {"name": "x.png"}])
+def test_the_name_of_an_image_must_be_text(registry: Registry, name: Any) -> None:
+    found = faults(registry, n1=("LoadImage", {"image": name}), n2=("Show", {"image": ["1", 0]}))
+    assert f"{name!r} is not text" in found['node 1 "Load Image", input image']
+
+
+def test_a_primitive_brings_the_name_of_an_image_as_text(registry: Registry, folders: Folders) -> None:
+    nodes: dict[str, Any] = {
+        "n1": ("LoadImage", {"image": ["3", 0]}),
+        "n2": ("Show", {"image": ["1", 0]}),
+        "n3": ("PrimitiveString", {"value": 5}),
+    }
+    assert "'5' is no file in the input folder" in faults(registry, **nodes)['node 1 "Load Image", input image']
+    (folders.input / "5").write_bytes(encode(np.zeros((1, 1, 3), np.float32)))
+    assert faults(registry, **nodes) == {}
+
+
 def test_an_image_of_another_folder_may_be_named_with_it(registry: Registry, folders: Folders) -> None:
     folders.output.mkdir()
     (folders.output / "x.png").write_bytes(encode(np.zeros((1, 1, 3), np.float32)))

@@ -108,6 +108,12 @@ def test_outputs_that_a_person_hid_are_not_counted(registry: Registry) -> None:
     assert opened(registry, hidden, VALUES, shown=0).nodes["54"].inputs["image"] == Link("4:1", 0)
 
 
+@pytest.mark.parametrize("external", [5, "x", [[{"a": 1}, 0, "IMAGE"]], [[], None]])
+def test_a_list_of_outputs_that_cannot_be_read_shows_none_more(registry: Registry, external: Any) -> None:
+    workflow = opened(registry, JOINED | {"external": external}, VALUES)
+    assert workflow.nodes["54"].inputs["image"] == Link("4:1", 0)
+
+
 def test_a_primitive_in_a_group_node_gives_its_value_to_all_that_it_feeds(registry: Registry) -> None:
     dice = inner("PrimitiveNode", [9, "fixed"], outputs=[slot("INT", "INT") | {"widget": {"name": "width"}}])
     scale = inner("ImageScale", ["area", 8, 8, "disabled"], slot("image", "IMAGE"), *SIZES)
@@ -130,6 +136,7 @@ BROKEN: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "bypassed": (JOINED, VALUES, {"mode": BYPASSED}),
     "with another group node in it": (group(inner("workflow>Other", None)), None, {}),
     "with a link to nowhere": (group(BLUE, links=[[0, 0, 9, 0, 1, "IMAGE"]]), None, {}),
+    "with a link from before the first output": (group(BLUE, SCALE, links=[[0, -9, 1, 0, 1, "IMAGE"]]), None, {}),
     "with links that are none": (group(BLUE, links=["x"]), None, {}),
     "with nodes that are none": ({"nodes": [7], "links": []}, None, {}),
 }

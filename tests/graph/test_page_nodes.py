@@ -186,3 +186,9 @@ async def test_file_names_read_widgets_inside_a_muted_subgraph_and_on_a_subgraph
     workflow = converted(registry, [colour(), *hosts, saver], [[1, 1, 0, 2, 0, "IMAGE"]], definitions=definitions)
     saved = [event async for event in run(workflow, registry, context) if isinstance(event, Saved)]
     assert [event.file.path for event in saved] == [folders.output / "inside-outside_00001_.png"]
+
+
+def test_a_setter_that_was_saved_without_its_input_sets_nothing(registry: Registry) -> None:
+    bare = node(5, "SetNode", ["pic"], outputs=[slot("*", "*")])
+    workflow = converted(registry, [colour(), bare, getter(7, "pic"), show(3)], [SET, GOT])
+    assert "image" not in workflow.nodes["9"].inputs
