@@ -42,6 +42,9 @@ FORMATS = (
 MAX_PIXELS = 64_000_000
 """More pixels than this are refused before they are decoded (flux-pro-1.1-ultra makes four million)."""
 
+MAX_SIDE = 65_535
+"""The longest side: JPEG's own limit. Decoders keep a few words for each row, so a column of pixels costs far more."""
+
 AT_ONCE = MAX_PIXELS
 """Pixels that are decoded at once in this process, in all threads: four bytes each, in most modes."""
 
@@ -142,6 +145,8 @@ def opened(data: bytes, *, most_pixels: int = MAX_PIXELS) -> Iterator[Opened]:
         width, height = _size(data)
         if width * height > most_pixels:
             raise TooManyPixels(f"{width}×{height} pixels are more than the {most_pixels:,} allowed")
+        if max(width, height) > MAX_SIDE:
+            raise TooManyPixels(f"{width}×{height} pixels have a longer side than the {MAX_SIDE:,} allowed")
         with _BUDGET.held(width * height):
             image, as_it_is = _decoded(data)
             turned = _turned_upright(image)

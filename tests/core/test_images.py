@@ -128,6 +128,14 @@ def test_a_small_file_with_huge_dimensions_is_refused_before_it_is_decoded() -> 
         images.inspect(bomb)
 
 
+@pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1)])
+def test_a_side_longer_than_any_real_image_has_is_refused(
+    size: tuple[int, int],
+) -> None:
+    with pytest.raises(InvalidImage, match="longer side than the 65,535 allowed"):
+        images.decode(file(Image.new("1", size), "PNG"))
+
+
 def test_an_array_survives_the_way_into_a_file_and_back() -> None:
     array = np.random.default_rng(1).random((5, 7, 4), dtype=np.float32)
     back = images.decode(images.encode(array))
