@@ -11,6 +11,9 @@ from mcp_server.server import require_streams, serve_stdio
 
 
 def _main() -> int:
+    if sys.argv[1:]:  # an option that is not heard may be --sandbox, without which images are paid
+        sys.stderr.write("Error: python -m mcp_server takes no options; `flux-nodes mcp` does. Nothing was started.\n")
+        return 2
     try:
         require_streams(plug_closed_streams())
         # The settings are read when a tool first needs them: a server with a wrong setting starts, and a tool says so.

@@ -42,7 +42,7 @@ async def image_prompt(source: object, generations: Generations, folders: Sequen
     Raises InvalidRequest with one fault.
     """
     if not isinstance(source, str) or not source.strip():
-        raise _refused("is not text")
+        raise _refused("is empty" if isinstance(source, str) else "is not text")
     text = source.strip()
     if _GENERATION.fullmatch(text):
         return await _of_generation(text, generations)

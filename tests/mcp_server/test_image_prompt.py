@@ -168,7 +168,7 @@ async def test_a_file_larger_than_images_may_be_is_refused(client: Client, setti
     assert "MiB" in await refused(client, str(pictures / "huge.png"))
 
 
-@pytest.mark.parametrize("nonsense", ["cat.png", "~/cat.png", "g-nosuchone", "https://example.com/a.png", 7])
+@pytest.mark.parametrize("nonsense", ["cat.png", "~/cat.png", "g-nosuchone", "https://example.com/a.png", "", 7])
 async def test_what_is_none_of_the_three_is_refused_with_the_three_named(
     client: Client, sandbox: Sandbox, nonsense: object
 ) -> None:

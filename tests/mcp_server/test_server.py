@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,14 @@ def test_a_server_is_made_without_loading_what_only_images_and_journals_need() -
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_the_module_takes_no_options_for_one_that_is_not_heard_may_be_the_sandbox(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mcp_server", "--sandbox"])
+    monkeypatch.setattr("mcp_server.server.serve_stdio", lambda *_: pytest.fail("it was started"))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("mcp_server", run_name="__main__")
+    assert ended.value.code == 2
+    assert "takes no options; `flux-nodes mcp` does" in capsys.readouterr().err
