@@ -66,6 +66,12 @@ def test_the_page_has_commands_to_run() -> None:
     assert len(list(shown())) > 15
 
 
+def test_every_variable_that_a_command_uses_is_defined_on_the_page() -> None:
+    used = {name for entry in shown() for name in re.findall(r"\$(\w+)", entry.command)}
+    assert "REPOSITORY" in used
+    assert {name for name in used if not re.search(rf"\b{name}=", PAGE)} == set()
+
+
 def same(lines: list[str], terminal: Terminal) -> list[str]:
     """Return lines without what differs from run to run and from machine to machine."""
     text = "\n".join(line.rstrip() for line in lines if line.strip())

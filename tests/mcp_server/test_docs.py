@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| `")]
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 BLOCKS: list[Any] = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 
 
@@ -35,6 +36,11 @@ async def test_every_tool_has_its_row_with_all_its_arguments(client: Client) -> 
         (row,) = [row for row in ROWS if row.startswith(f"| `{name}` ")]
         named = re.findall(r"`(\w+)`", row.split("|")[2])
         assert sorted(named) == sorted(tool.input_schema["properties"])
+
+
+async def test_the_page_counts_the_tools(client: Client) -> None:
+    count = len(await listed(client))
+    assert f"with {NUMBERS[count]} tools" in PAGE
 
 
 def test_the_answers_shown_are_answers_of_the_tools() -> None:
