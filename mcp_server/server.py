@@ -13,7 +13,7 @@ from mcp.server import MCPServer
 
 from flux_nodes import __version__
 from flux_nodes.core import catalog
-from flux_nodes.core.errors import InvalidSettings
+from flux_nodes.core.errors import InvalidSettings, StorageError
 from flux_nodes.core.settings import Settings
 from mcp_server import generating, looking, resources
 from mcp_server.arguments import MOST_WAIT
@@ -106,7 +106,25 @@ def serve_stdio(source: Callable[[], Settings]) -> None:
     _log_to_stderr()
     # Python's own Ctrl-C would wait for the thread that reads stdin, which waits for the client. Until the server runs:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    build(source, image_folders=_working_folder(), by_signal=True).run("stdio")
+    lost: list[Exception] = []
+    try:
+        build(source, image_folders=_working_folder(), by_signal=True).run("stdio")
+    except* OSError as group:  # the SDK writes stdout in a task group of its own
+        lost.append(_first(group))
+    for error in lost:  # raised here, for in the clause it would be put into a group
+        if not isinstance(error, ConnectionError):
+            raise StorageError(
+                f"The MCP server cannot write its standard output ({getattr(error, 'strerror', None) or error}). "
+                "Whatever was asked for is in the journal: `flux-nodes list` shows it."
+            ) from error
+        # Nobody reads the answers any more: that ends the server as the end of stdin does.
+
+
+def _first(error: Exception) -> Exception:
+    """Return the first error in a group, however deep it lies."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _with_later_key(settings: Settings) -> Callable[[], Settings]:

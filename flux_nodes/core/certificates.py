@@ -103,6 +103,8 @@ def _check_folders(folders: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError):
+        return tls_reason(error)
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
@@ -113,8 +115,13 @@ def handshake_in_words(error: ssl.SSLError, host: str) -> str:
         reason = _SPOKEN_REASONS.get(code) or getattr(error, "verify_message", "") or _reason(error)
         hint = f" ({_trusted_by()})" if code in _UNTRUSTED else ""
         return f"the certificate of {host} is refused: {reason}{hint}"
-    reason = (error.reason or "").replace("_", " ").lower() or _reason(error)
-    return f"no secure connection to {host} came about: {reason}"
+    return f"no secure connection to {host} came about: {tls_reason(error)}"
+
+
+def tls_reason(error: ssl.SSLError) -> str:
+    """Return OpenSSL's reason as words, without the line of Python's source that `str` adds."""
+    reason = (getattr(error, "reason", None) or "").replace("_", " ").lower()
+    return reason or error.strerror or str(error) or type(error).__name__
 
 
 def _trusted_by() -> str:

@@ -35,6 +35,7 @@ from .retry import (
     BrokenReply,
     Policy,
     RetryTransport,
+    in_words,
     retry_after,
 )
 from .task import Account, Task, error_words
@@ -229,7 +230,7 @@ class ApiframeClient:
     def _unreachable(self, error: httpx2.HTTPError, request: httpx2.Request) -> ServiceUnreachable:
         # Frames of the network's libraries hold headers: a report of this error must not show them.
         error.with_traceback(None).__cause__ = error.__context__ = None
-        why = self._blotted(storable(_why(error), most=_LONGEST_WHY)).rstrip(".")
+        why = self._blotted(storable(in_words(error), most=_LONGEST_WHY)).rstrip(".")
         unpaid = bool(request.extensions.get(CHARGES)) and isinstance(error, NEVER_CONNECTED)
         money = " Nothing was sent, nothing was paid." if unpaid else ""
         sentence = f"The service at {self._http.base_url} could not be reached: {why}.{money}"
@@ -324,12 +325,6 @@ async def _bounded(response: httpx2.Response, request: httpx2.Request) -> bytes:
                 return b""  # the status says enough: it was refused, and nothing was paid
             raise httpx2.RemoteProtocolError(f"its answer is longer than {MOST_BYTES} bytes")
     return bytes(content)
-
-
-def _why(error: httpx2.HTTPError) -> str:
-    return str(error) or {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}.get(
-        type(error).__name__, type(error).__name__
-    )
 
 
 def _unconfirmed(why: str) -> SubmitUnconfirmed:

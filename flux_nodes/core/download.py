@@ -20,7 +20,7 @@ from .address import CheckedTransport, Reach, look_up
 from .errors import ImageUnavailable, TooManyPixels
 from .network import CannotConnect
 from .reply import LONGEST_TEXT, REPLACED
-from .retry import Policy, pause, retry_after
+from .retry import Policy, in_words, pause, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,7 +155,7 @@ class Downloader:
         except (httpx2.TransportError, OSError) as error:  # what TLS raises after its handshake comes as it is
             if isinstance(error, CannotConnect) and error.lasting:
                 raise ImageUnavailable(f"The image could not be downloaded: {error}.") from error
-            raise _PassingError(str(error) or type(error).__name__) from error
+            raise _PassingError(in_words(error)) from error
         return Downloaded(data, await self._judged(data))
 
     async def _judged(self, data: bytes) -> ImageFacts:

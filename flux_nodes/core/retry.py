@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from .certificates import tls_reason
 from .network import NEVER_CONNECTED, CannotConnect
 
 if TYPE_CHECKING:
@@ -159,7 +161,7 @@ class RetryTransport(httpx2.AsyncBaseTransport):
             why = f"no whole answer within {seconds:.3g} seconds" if clock.expired() else _broken(error)
             failure = httpx2.ConnectError(why) if progress.surely_unsent else _after_sending(error, why)
         if pieces:
-            return BrokenReply(str(failure) or type(failure).__name__, content=b"".join(pieces))
+            return BrokenReply(in_words(failure), content=b"".join(pieces))
         return failure
 
     def _pause(self, attempt: int, outcome: httpx2.Response | httpx2.TransportError) -> float:
@@ -236,7 +238,26 @@ def _after_sending(error: OSError, why: str) -> httpx2.TransportError:
 
 
 def _broken(error: OSError) -> str:
-    return f"the connection broke: {error.strerror or error}"
+    reason = tls_reason(error) if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+    return f"the connection broke: {reason}"
+
+
+def in_words(error: httpx2.HTTPError | OSError) -> str:
+    """Return an error's own words, or ours: httpcore2 has none where a connection is reset or a clock runs out."""
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        return _broken(error)
+    name = type(error).__name__
+    return str(error) or _WITHOUT_WORDS.get(name, name)
+
+
+_WITHOUT_WORDS = {
+    "ConnectTimeout": "no connection in time",
+    "ReadTimeout": "no answer in time",
+    "TimeoutError": "no whole answer in time",
+    "WriteTimeout": "the request could not be sent in time",
+    "ReadError": "the connection broke before the answer was whole",
+    "WriteError": "the connection broke while the request was sent",
+}
 
 
 def _given(outcome: httpx2.Response | httpx2.TransportError) -> httpx2.Response:

@@ -42,6 +42,14 @@ class Sender:
         self, request: ImagineRequest, *, fresh: bool, retry_of: str | None = None, graph: bytes | None = None
     ) -> Generation:
         """Do what `Generations.intend` tells."""
+        try:
+            return await self._intended(request, fresh=fresh, retry_of=retry_of, graph=graph)
+        except StorageError as error:
+            raise StorageError(f"{error} Nothing was sent, nothing was paid.") from error
+
+    async def _intended(
+        self, request: ImagineRequest, *, fresh: bool, retry_of: str | None, graph: bytes | None
+    ) -> Generation:
         if request.image_prompt is not None:
             # The journal names it by its digest; the file is kept so that it can be sent again.
             await blocking(self._store.put, request.image_prompt, "")

@@ -271,8 +271,21 @@ def _from_file(path: Path) -> dict[str, Any] | str:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        return f"The settings file {path} cannot be read: {type(error).__name__}. It holds one JSON object."
+        return f"The settings file {path} cannot be read: {_unread(error)}. Allowed: one JSON object."
     return document if isinstance(document, dict) else f"The settings file {path} holds no JSON object."
+
+
+def _unread(error: OSError | ValueError | RecursionError) -> str:
+    """Tell why the settings file cannot be read, without a word of what is in it: it may hold a key."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno} is no JSON"
+    if isinstance(error, NotADirectoryError):
+        return "FLUX_NODES_HOME names a file, or leads through one; it takes a folder"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds a number with too many digits"
 
 
 def _in_words(error: ValidationError, path: Path) -> str:

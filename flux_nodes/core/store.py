@@ -119,7 +119,9 @@ class ImageStore:
         try:
             write_whole(target, data)
         except OSError as error:
-            raise StorageError(f"The image cannot be written to {target.parent}: {error.strerror or error}.") from error
+            raise StorageError(
+                f"The image store cannot be written in {target.parent}: {error.strerror or error}."
+            ) from error
         return sha256, target
 
     def _find(self, sha256: str, extension: str) -> Path | None:

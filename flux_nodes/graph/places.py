@@ -46,6 +46,8 @@ def within(base: Path, name: str) -> Path:
     try:
         root = base.resolve()
         path = (root / name).resolve()
+    except FileNotFoundError as error:  # a relative folder, where the working folder was deleted
+        raise OutsideError(f"is in the folder {base}, which is not there any more") from error
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
         raise OutsideError("is a name that no file can have") from error
     if not path.is_relative_to(root):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import SMALL, Terminal
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.cli.terminal import LONGEST, SMALL, Terminal
 
 OF_THE_NETWORK = {
     "ALL_PROXY": "socks5://127.0.0.1:9",
@@ -20,6 +19,26 @@ OF_THE_NETWORK = {
     "SSL_CERT_DIR": "/none",
     "APIFRAME_BASE_URL": "https://127.0.0.1:abc",
 }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no folder that somebody works in")
+def test_a_working_folder_that_is_gone_is_told_as_such_before_anything_is_paid(terminal: Terminal) -> None:
+    graph = Path(__file__).parents[2] / "workflows" / "text_to_image.json"
+    code = (
+        "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); "
+        f"from flux_nodes.cli import main; sys.argv[1:] = ['run', {str(graph)!r}]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=terminal.folder,
+        env=terminal.environment(),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "is in the folder ., which is not there any more" in done.stderr
 
 
 @pytest.fixture(autouse=True)

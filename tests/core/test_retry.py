@@ -284,6 +284,16 @@ async def test_a_pause_that_nobody_interrupts_ends_by_itself() -> None:
     assert asyncio.all_tasks() == before
 
 
+BROKE, MAC = "the connection broke:", "decryption failed or bad record mac"
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    """An error as Python makes one: its text holds a line of Python's own source."""
+    error = ssl.SSLError(1, f"[SSL: {reason}] {reason.lower()} (_ssl.c:2580)")
+    error.reason = reason
+    return error
+
+
 SENT = ("connection.connect_tcp.started", "http11.send_request_headers.started")
 
 
@@ -295,6 +305,7 @@ SENT = ("connection.connect_tcp.started", "http11.send_request_headers.started")
         (None, SENT[:1], httpx2.ConnectError, "no whole answer within 0.05 seconds"),
         (ssl.SSLError(1, "alert"), SENT, httpx2.ReadError, "the connection broke: alert"),
         (ssl.SSLError(1, "alert"), SENT[:1], httpx2.ConnectError, "the connection broke: alert"),
+        (tls_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), SENT, httpx2.ReadError, f"{BROKE} {MAC}"),
         (OSError("no words"), (), httpx2.ReadError, "the connection broke: no words"),
         (httpx2.WriteError("as it is"), SENT, httpx2.WriteError, "as it is"),
     ],
@@ -322,7 +333,8 @@ async def test_the_request_of_a_tunnel_is_not_the_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"), [(httpx2.ReadError("cut"), "cut"), (httpx2.ReadError(""), "ReadError"), (None, "within 0.05")]
+    ("error", "words"),
+    [(httpx2.ReadError("cut"), "cut"), (httpx2.ReadError(""), "broke before"), (None, "within 0.05")],
 )
 async def test_the_bytes_of_an_answer_that_broke_off_are_kept(error: Exception | None, words: str) -> None:
     class Silent(Body):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -81,6 +82,30 @@ def test_a_settings_file_that_cannot_be_used_is_named(tmp_path: Path, text: str)
     (tmp_path / "settings.json").write_text(text)
     with pytest.raises(InvalidSettings, match=r"settings\.json"):
         Settings.load({"FLUX_NODES_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{,}", "line 1, column 2 is no JSON"),
+        (b'{"budget": "\xff"}', "it is no text in UTF-8"),
+        (b"[" * 100_000, "it is nested too deeply"),
+        (b'{"budget": ' + b"9" * 5_000 + b"}", "it holds a number with too many digits"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_read_says_why_in_words(tmp_path: Path, content: bytes, words: str) -> None:
+    file = tmp_path / "settings.json"
+    file.write_bytes(content)
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.load({"FLUX_NODES_HOME": str(tmp_path)})
+    assert str(caught.value) == f"The settings file {file} cannot be read: {words}. Allowed: one JSON object."
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows calls it a file that there is not")
+def test_a_home_that_is_a_file_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(InvalidSettings, match="FLUX_NODES_HOME names a file, or leads through one; it takes a folder"):
+        Settings.load({"FLUX_NODES_HOME": str(tmp_path / "home")})
 
 
 def test_plain_http_is_allowed_to_this_machine(tmp_path: Path) -> None:

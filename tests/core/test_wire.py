@@ -228,8 +228,9 @@ async def test_an_answer_that_never_comes_whole_is_given_up_and_not_asked_for_ag
     hurried: Generations, sandbox: Sandbox, kind: Any
 ) -> None:
     sandbox.inject(Fault(where="submit", kind=kind, times=None))
-    await lost(hurried)
+    _, told = await lost(hurried)
     assert sandbox.charges == 1
+    assert "ReadError" not in told
 
 
 async def test_a_task_id_that_was_read_before_the_answer_broke_off_is_kept(

@@ -125,3 +125,45 @@ def test_the_same_signal_again_ends_the_server_at_once(
         assert goes_on(process, 1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("module", ["mcp_server", "flux_nodes mcp"])
+def test_a_host_that_reads_no_answers_any_more_ends_the_server_as_the_end_of_its_stdin_does(
+    environment: dict[str, str], module: str
+) -> None:
+    hello = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": _HELLO})
+    gone, written = os.pipe()
+    os.close(gone)
+    with os.fdopen(written, "wb") as nobody:
+        done = subprocess.run(
+            [sys.executable, "-m", *module.split()],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            input=f"{hello}\n",
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="written for its /dev/full")
+def test_a_server_whose_answers_cannot_be_written_says_so_in_one_sentence(environment: dict[str, str]) -> None:
+    hello = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": _HELLO})
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mcp_server"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            input=f"{hello}\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: The MCP server cannot write its standard output (No space left on device).")
+    assert done.stderr.count("\n") == 1
