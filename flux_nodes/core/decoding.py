@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import struct
 import threading
 import warnings
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     Arguments = ParamSpec("Arguments")
 
 Answer = TypeVar("Answer")
+
+# Pillow logs what is wrong with some files; where nobody listens, Python would print it among the words for people.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 FORMATS = (
     *("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"),
@@ -239,5 +243,7 @@ def _why(error: BaseException, data: bytes) -> str:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):
         kind = sniffed(data)
+        if kind is not None and kind.removeprefix("image/").upper() in FORMATS:
+            return f"it is {kind} that cannot be read: it is damaged, or of a form that is not known here"
         return f"it is {'' if kind is None else f'{kind}, '}none of {', '.join(FORMATS)}"
     return f"it is damaged: {error}"

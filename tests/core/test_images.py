@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 import zlib
 from typing import Any
 
@@ -134,6 +136,22 @@ def test_a_side_longer_than_any_real_image_has_is_refused(
 ) -> None:
     with pytest.raises(InvalidImage, match="longer side than the 65,535 allowed"):
         images.decode(file(Image.new("1", size), "PNG"))
+
+
+@pytest.mark.parametrize("data", [b"II*\0" + b"\xff" * 40, b"\xff\xd8\xff\xe0" + b"x" * 40, b"GIF89a"])
+def test_a_file_of_a_format_that_is_read_is_never_called_none_of_them(data: bytes) -> None:
+    with pytest.raises(InvalidImage, match=r"that cannot be read|damaged"):
+        images.decode(data)
+
+
+def test_pillow_prints_nothing_of_a_damaged_file() -> None:
+    data = bytearray(file(RED, "TIFF"))
+    place = data.index((277).to_bytes(2, "little") + (3).to_bytes(2, "little"))  # SamplesPerPixel
+    data[place + 8] = 98
+    code = "import sys; from flux_nodes.core.images import decode; decode(sys.stdin.buffer.read())"
+    ended = subprocess.run([sys.executable, "-c", code], input=bytes(data), capture_output=True, check=False)
+    assert b"InvalidImage: it is image/tiff that cannot be read" in ended.stderr
+    assert b"More samples" not in ended.stderr
 
 
 def test_an_array_survives_the_way_into_a_file_and_back() -> None:
