@@ -150,7 +150,7 @@ def opened(data: bytes, *, most_pixels: int = MAX_PIXELS) -> Iterator[Opened]:
         if width * height > most_pixels:
             raise TooManyPixels(f"{width}×{height} pixels are more than the {most_pixels:,} allowed")
         if max(width, height) > MAX_SIDE:
-            raise TooManyPixels(f"{width}×{height} pixels have a longer side than the {MAX_SIDE:,} allowed")
+            raise InvalidImage(f"its {width}×{height} pixels have a longer side than the {MAX_SIDE:,} allowed")
         with _BUDGET.held(width * height):
             image, as_it_is = _decoded(data)
             turned = _turned_upright(image)

@@ -138,7 +138,9 @@ def test_a_side_longer_than_any_real_image_has_is_refused(
         images.decode(file(Image.new("1", size), "PNG"))
 
 
-@pytest.mark.parametrize("data", [b"II*\0" + b"\xff" * 40, b"\xff\xd8\xff\xe0" + b"x" * 40, b"GIF89a"])
+@pytest.mark.parametrize(
+    "data", [b"II*\0" + b"\xff" * 40, b"\xff\xd8\xff\xe0" + b"x" * 40, b"GIF89a"], ids=["TIFF", "JPEG", "GIF"]
+)
 def test_a_file_of_a_format_that_is_read_is_never_called_none_of_them(data: bytes) -> None:
     with pytest.raises(InvalidImage, match=r"that cannot be read|damaged"):
         images.decode(data)

@@ -113,6 +113,15 @@ WHOLE: dict[str, Callable[[], bytes]] = {
 }
 
 
+async def test_a_result_with_a_side_that_is_too_long_is_kept_unopened() -> None:
+    target = io.BytesIO()
+    Image.new("1", (1, 70_000)).save(target, "PNG")
+
+    image, _ = await fetched(target.getvalue())
+
+    assert (image.data, image.facts.media_type, image.facts.width) == (target.getvalue(), "image/png", None)
+
+
 @pytest.mark.parametrize("kind", CUT)
 async def test_pixels_that_are_cut_off_are_asked_for_again(kind: str) -> None:
     image, asked = await fetched(CUT[kind](), WHOLE[kind]())
