@@ -59,6 +59,11 @@ class Records:
         """Return where its original is, or would be."""
         return None if self._store is None else self._store.file(generation)
 
+    def is_damaged(self, generation: Generation) -> bool:
+        """Tell whether its original is there and is not what it was: overwritten, cut, or not to be read."""
+        file = self.file(generation)
+        return file is not None and file.exists() and self.original(generation) is None
+
     def original(self, generation: Generation) -> bytes | None:
         """Return the bytes of its original; None where they are not there, or no longer what they were."""
         if self._store is None:

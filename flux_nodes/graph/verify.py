@@ -52,6 +52,7 @@ class Original:
 
     `file` is where it is in this home (None where it is not here, or not what it was any more), `place` where the text
     in the file says that it is; `signature` is None of one that is not here, `said_signed` what the text says then.
+    `damaged` is where a file in this home is that should be it and has other bytes.
     """
 
     sha256: str | None
@@ -59,6 +60,7 @@ class Original:
     place: str | None = None
     signature: Signature | None = None
     said_signed: bool = False
+    damaged: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,8 @@ class Named:
     """A generation that a file comes from: its facts, who tells them, and what speaks against it.
 
     `facts` are the journal's where it knows it (`proven`), else those of the text in the file. `differs` names facts in
-    which the text says other than the journal. `same_pixels` is None where there is no original to compare with.
+    which the text says other than the journal. `same_pixels` is None where the pixels of the file or of its original
+    cannot be had; `on_sandbox` is whether the journal has it as one of the sandbox.
     """
 
     facts: Mapping[str, Any]
@@ -74,6 +77,7 @@ class Named:
     original: Original
     differs: tuple[str, ...] = ()
     same_pixels: bool | None = None
+    on_sandbox: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,9 +188,15 @@ def _is_id(value: object) -> bool:
 
 def _itself(generation: Generation, signature: Signature, records: Records) -> Named:
     """Tell a generation of a file that is its original, wherever it lies."""
-    kept = records.file(generation) if records.original(generation) is not None else None
-    original = Original(sha256=generation.sha256, file=kept, signature=signature)
-    return Named(facts=facts(generation), proven=True, original=original, same_pixels=True)
+    kept = records.original(generation) is not None
+    original = Original(
+        sha256=generation.sha256,
+        file=records.file(generation) if kept else None,
+        signature=signature,
+        damaged=_damaged(generation, records),
+    )
+    on_sandbox = generation.service == "sandbox"
+    return Named(facts=facts(generation), proven=True, original=original, same_pixels=True, on_sandbox=on_sandbox)
 
 
 def _named(claim: Mapping[str, Any], records: Records, pixels: str | None, anchors: str | None) -> Named:
@@ -200,19 +210,25 @@ def _named(claim: Mapping[str, Any], records: Records, pixels: str | None, ancho
         facts=told,
         proven=True,
         original=_original(known, data, records, anchors),
+        on_sandbox=known.service == "sandbox",
         # What was not known yet when the text was written is no contradiction.
         differs=tuple(name for name in _COMPARED if claim.get(name) not in (None, told[name])),
-        same_pixels=None if data is None or pixels is None else _pixels(data) == pixels,
+        same_pixels=None if data is None or pixels is None else _same(_decoded(data)[1], pixels),
     )
 
 
-def _pixels(data: bytes) -> str | None:
-    return _decoded(data)[1]
+def _same(original: str | None, pixels: str) -> bool | None:
+    """Compare two digests of pixels; None for an original that nothing here can open."""
+    return None if original is None else original == pixels
+
+
+def _damaged(generation: Generation, records: Records) -> Path | None:
+    return records.file(generation) if records.is_damaged(generation) else None
 
 
 def _original(known: Generation, data: bytes | None, records: Records, anchors: str | None) -> Original:
     if data is None:
-        return Original(sha256=known.sha256)
+        return Original(sha256=known.sha256, damaged=_damaged(known, records))
     return Original(sha256=known.sha256, file=records.file(known), signature=check(data, anchors=anchors))
 
 

@@ -243,6 +243,12 @@ def test_an_original_that_is_lost_or_damaged_proves_nothing(tmp_path: Path) -> N
         (generation,) = document["generations"]
         assert (code, document["verdict"], generation["proven"]) == (1, "claimed", True)
         assert (generation["same_pixels"], generation["original"]["file"]) == (None, None)
+        assert generation["original"]["damaged"] == (str(kept) if kept.exists() else None)
+        words = dict(line.split("\t", 1) for line in verified(there, lost.copy).out.splitlines())
+        state = "damaged" if kept.exists() else "not here"
+        assert words["pixels"] == f"not compared: the original is {state}"
+        assert state in words["original"]
+        assert f"`flux-nodes wait {lost.document['id']}` collects it again, free" in words["original"]
     assert told(there, lost.original)[1]["verdict"] == "original", "the journal has its digest"
 
 
@@ -251,6 +257,9 @@ def test_a_damaged_file_is_told_as_far_as_it_can_be_read(there: Terminal, fox: M
     assert (code, document["verdict"]) == (1, "damaged")
     assert document["problem"]
     assert document["generations"][0]["generation_id"] == fox.document["id"]
+    assert document["generations"][0]["original"]["file"] == fox.document["original"]
+    words = dict(line.split("\t", 1) for line in verified(there, fox.copy[: len(fox.copy) // 2]).out.splitlines())
+    assert words["pixels"] == "not compared: those of this file cannot be read"
 
 
 @pytest.mark.parametrize("data", [b"", b"a text\n", b"%PDF-1.7", b"\x7fELF" + b"\0" * 99, b"<svg/>", b"{}", FILM])

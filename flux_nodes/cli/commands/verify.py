@@ -119,7 +119,7 @@ def _pairs(found: Verification) -> list[tuple[str, str]]:
     if found.problem:
         pairs.append(("problem", found.problem))
     for named in found.generations:
-        pairs += _generation(named)
+        pairs += _generation(named, readable=not found.problem)
     if found.as_written is not None and found.verdict not in {"original", "unchanged"}:
         said = "those that the text in the file states" if found.as_written else "not those that the text in it states"
         pairs.append(("as written", f"the pixels are {said}"))
@@ -131,7 +131,7 @@ def _pairs(found: Verification) -> list[tuple[str, str]]:
     return pairs
 
 
-def _generation(named: Named) -> list[tuple[str, str]]:
+def _generation(named: Named, *, readable: bool) -> list[tuple[str, str]]:
     told = named.facts
     facts = [
         ("generation", told["generation_id"]),
@@ -141,9 +141,9 @@ def _generation(named: Named) -> list[tuple[str, str]]:
         ("seed", told["seed"]),
         ("started", _when(told["created_at"])),
         ("door", told["door"]),
-        ("pixels", _pixels(named)),
+        ("pixels", _pixels(named, readable=readable)),
         ("differs", ", ".join(f"{name} in the file is not the journal's" for name in named.differs)),
-        ("original", _original(named.original)),
+        ("original", _original(named)),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
@@ -156,18 +156,35 @@ def _when(moment: object) -> object:
         return moment
 
 
-def _pixels(named: Named) -> str:
-    if named.same_pixels is None:
-        return "not compared: its original is not here, or cannot be read" if named.proven else ""
-    return "those of the original" if named.same_pixels else "not those of the original"
+def _pixels(named: Named, *, readable: bool) -> str:
+    if named.same_pixels is not None:
+        return "those of the original" if named.same_pixels else "not those of the original"
+    return f"not compared: {_why_not_compared(named.original, readable=readable)}" if named.proven else ""
 
 
-def _original(original: Original) -> str:
+def _why_not_compared(original: Original, *, readable: bool) -> str:
+    if not readable:
+        return "those of this file cannot be read"
+    if original.damaged is not None:
+        return "the original is damaged"
+    return "the original is not here" if original.file is None else "nothing here can read the original"
+
+
+def _original(named: Named) -> str:
+    original = named.original
     if original.file is not None:
         return f"{original.file}; {_signature(original.signature)}"
+    digest = f"SHA-256 {original.sha256}"
+    if original.damaged is not None:
+        return f"{original.damaged} is damaged: its {digest} no longer holds; {_collected(named)}"
     if original.said_signed:
-        return f"not here ({original.place}, SHA-256 {original.sha256}); signed, as the text in the file says"
-    return f"not here (SHA-256 {original.sha256})" if original.sha256 else ""
+        return f"not here ({original.place}, {digest}); signed, as the text in the file says"
+    return f"not here ({digest}){f'; {_collected(named)}' if named.proven else ''}" if original.sha256 else ""
+
+
+def _collected(named: Named) -> str:
+    option = " --sandbox" if named.on_sandbox else ""
+    return f"`flux-nodes wait {named.facts['generation_id']}{option}` collects it again, free"
 
 
 def _signature(signature: Signature | None) -> str:
@@ -219,6 +236,7 @@ def _original_document(original: Original) -> dict[str, object]:
         "place": original.place,
         "signature": None if original.signature is None else _signature_document(original.signature),
         "said_signed": original.said_signed,
+        "damaged": None if original.damaged is None else str(original.damaged),
     }
 
 
