@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ..core.proxy import Proxy
     from ..core.settings import Settings
 
 _PATIENCE = 10.0
 """Seconds for an answer of the service: a person waits for this one."""
+
+_PROXY_PATIENCE = 5.0
+"""Seconds for a connection to a proxy."""
 
 _LIBRARIES = ("httpx2", "pydantic", "numpy", "Pillow", "SQLAlchemy", "click", "rich")
 
@@ -131,12 +135,26 @@ def _webhook(settings: Settings) -> Finding:
 
 
 def _proxy(base_url: str) -> Finding:
-    from ..core.proxy import proxy_in_words
+    import httpx2
+
+    from ..core.proxy import proxy_for
 
     try:
-        return Finding("proxy", "info", proxy_in_words(base_url))
+        proxy = proxy_for(httpx2.URL(base_url))
     except FluxNodesError as error:
         return Finding("proxy", "wrong", str(error))
+    return Finding("proxy", "info", "none: it is reached directly") if proxy is None else _connected(proxy)
+
+
+def _connected(proxy: Proxy) -> Finding:
+    """Try a proxy: without a key the service is not asked, and one that is not there would look well."""
+    from ..core.network import ProxyNotFound, connect_to_proxy
+
+    try:
+        carry_out(connect_to_proxy(proxy, seconds=_PROXY_PATIENCE))
+    except ProxyNotFound as error:
+        return Finding("proxy", "wrong", f"{error}. Change or unset {proxy.variable}")
+    return Finding("proxy", "ok", f"{proxy.place}, from {proxy.variable}, takes connections")
 
 
 def _certificates(base_url: str) -> Finding:

@@ -8,8 +8,10 @@ that says no, a TLS handshake that fails. Everything later may have been charged
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+from contextlib import suppress
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +171,21 @@ def _of_proxy(error: Exception, stage: Stage, proxy: Proxy) -> httpx2.TransportE
     if stage.tunnelled:
         return httpx2.ProxyError(f"{proxy} made no connection: {said or type(error).__name__}")
     return ProxyNotFound(f"{proxy} cannot be reached: {_of_connecting(error)}")
+
+
+async def connect_to_proxy(proxy: Proxy, *, seconds: float) -> None:
+    """Make one connection to a proxy and close it; nothing is sent. Raises ProxyNotFound, also when the time is up."""
+    try:
+        port = proxy.url.port or _PROXY_PORTS[proxy.url.scheme]
+        _, writer = await asyncio.wait_for(asyncio.open_connection(proxy.url.raw_host.decode("ascii"), port), seconds)
+    except (OSError, UnicodeError) as error:
+        raise ProxyNotFound(f"{proxy} cannot be reached: {_of_connecting(error)}") from error
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 def _reason(error: BaseException) -> str:

@@ -117,9 +117,3 @@ def _require_socks(url: httpx2.URL, variable: str) -> None:
             f"{variable} holds a user name or password of more than {_LONGEST_SOCKS_WORD} bytes, which SOCKS does not "
             "take. Nothing was sent."
         )
-
-
-def proxy_in_words(base_url: str) -> str:
-    """Tell how the service is reached. Raises InvalidSettings."""
-    proxy = proxy_for(httpx2.URL(base_url))
-    return "none: it is reached directly" if proxy is None else f"{proxy.place}, from {proxy.variable}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,23 @@ def test_a_wrong_setting_of_the_network_ends_what_needs_it_and_nothing_else(fold
     assert wrong.type("generate", "fox", *SMALL, "--sandbox").code == 0
     assert wrong.type("list").code == 0
     assert wrong.type("models").code == 0
+
+
+@pytest.mark.parametrize("value", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "http://nobody..invalid", "a b"])
+@pytest.mark.parametrize("environ", [{}, {"APIFRAME_API_KEY": "a-key"}], ids=["without a key", "with a key"])
+def test_doctor_finds_a_proxy_that_is_not_there(folder: Path, value: str, environ: dict[str, str]) -> None:
+    doctor = Terminal(folder, {"HTTPS_PROXY": value, **environ}).type("doctor", "--json")
+    (proxy,) = [check for check in doctor.document["checks"] if check["check"] == "proxy"]
+    assert (doctor.code, proxy["state"]) == (3, "wrong")
+    assert "HTTPS_PROXY" in proxy["finding"]
+
+
+def test_doctor_finds_a_proxy_that_takes_connections_and_hides_its_password(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        place = f"127.0.0.1:{listening.getsockname()[1]}"
+        doctor = Terminal(folder, {"HTTPS_PROXY": f"http://user:canary@{place}"}).type("doctor")
+    assert f"proxy\tok\thttp://{place}, from HTTPS_PROXY, takes connections" in doctor.out
+    assert "canary" not in doctor.out + doctor.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="homes have other names there")
