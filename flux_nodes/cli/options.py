@@ -139,6 +139,9 @@ def _option(item: Parameter) -> Decorator:
     return click.option(spelled, type=_TYPES[item.kind], metavar=_METAVARS.get(item.kind), **options)
 
 
+_LEFT_OUT = {"seed": "Chosen at random when it is left out."}
+
+
 def _help(item: Parameter) -> str:
     """Say what a parameter is, what it accepts, who takes it, and what is usual."""
     sentences = [item.description]
@@ -148,7 +151,7 @@ def _help(item: Parameter) -> str:
         sentences.append(f"Only with {models_in_words(item)}.")
     if item.default is not None:
         sentences.append(f"The service's default is {item.default}.")
-    sentences.append(guide_in_words(item))
+    sentences += [guide_in_words(item), _LEFT_OUT.get(item.name, "")]
     return " ".join(filter(None, sentences))
 
 

@@ -45,13 +45,15 @@ class Model:
 class Guide:
     """What upstream documents beyond the page: for widgets and help only.
 
-    `unset` is a widget's way to say "the model's own".
+    `unset` is a widget's way to say "the model's own"; a `default` that is only what a widget begins with, and what
+    nobody sends otherwise, is not `usual`.
     """
 
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
     default: Value | None = None
+    usual: bool = True
     defaults: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     unset: Value | None = None
     note: str = ""
@@ -239,7 +241,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         label="Seed",
         kind="integer",
         models=_ALL,
-        guide=Guide(minimum=0, maximum=2**32 - 1, default=0),
+        guide=Guide(minimum=0, maximum=2**32 - 1, default=0, usual=False),
         description="Number that fixes the randomness: the same request and seed give the same image.",
     ),
     Parameter(
@@ -308,7 +310,7 @@ _WORDS: Mapping[Kind, str] = MappingProxyType(
         "number": "a number",
         "boolean": "true or false",
         "ratio": "width:height in whole numbers, from 21:9 to 9:21",
-        "image": "an image file (PNG, JPEG, WebP, …), as bytes or in base64",
+        "image": "an image file (PNG, JPEG, WebP, …) of at most 50 megapixels",
         "url": "an http or https address",
         "secret": "text, not empty",
     }
@@ -332,7 +334,7 @@ def guide_in_words(item: Parameter) -> str:
     words = []
     if guide.minimum is not None and guide.maximum is not None:
         words.append(f"usual range {guide.minimum:.10g} to {guide.maximum:.10g}")
-    if guide.default is not None:
+    if guide.default is not None and guide.usual:
         words.append(f"usual value {str(guide.default).lower()}")
     words.extend(f"{value:g} on {model}" for model, value in guide.defaults.items())
     sentence = (", ".join(words) + "." if words else "").capitalize()

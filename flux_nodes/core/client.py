@@ -115,7 +115,8 @@ class ApiframeClient:
         if not self._key:
             raise MissingKey(
                 "No API key is set. Set APIFRAME_API_KEY, or store it with `flux-nodes login`; "
-                "to try everything without one, use the sandbox (`--sandbox`)."
+                "to try everything without one, use the sandbox: `--sandbox` at the terminal; in a script, run "
+                "`flux-nodes sandbox` and set APIFRAME_BASE_URL and APIFRAME_API_KEY as it says."
             )
 
     def require_network(self) -> None:

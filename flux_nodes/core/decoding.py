@@ -148,13 +148,18 @@ def opened(data: bytes, *, most_pixels: int = MAX_PIXELS) -> Iterator[Opened]:
     with _QUIET:
         width, height = _size(data)
         if width * height > most_pixels:
-            raise TooManyPixels(f"{width}×{height} pixels are more than the {most_pixels:,} allowed")
+            raise TooManyPixels(f"{width}×{height} pixels are more than the {megapixels(most_pixels)} allowed")
         if max(width, height) > MAX_SIDE:
             raise InvalidImage(f"its {width}×{height} pixels have a longer side than the {MAX_SIDE:,} allowed")
         with _BUDGET.held(width * height):
             image, as_it_is = _decoded(data)
             turned = _turned_upright(image)
             yield Opened(image, as_it_is and not turned)
+
+
+def megapixels(pixels: int) -> str:
+    """Say a bound on pixels as people say it."""
+    return f"{pixels / 1e6:.0f} megapixels ({pixels:,} pixels)"
 
 
 def exif_texts(data: bytes) -> list[str]:
@@ -201,7 +206,7 @@ def _header(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except _BOMBS as error:
-        raise TooManyPixels(f"its pixels are more than the {MAX_PIXELS:,} allowed") from error
+        raise TooManyPixels(f"its pixels are more than the {megapixels(MAX_PIXELS)} allowed") from error
     except _UNREADABLE as error:
         raise InvalidImage(_why(error, data)) from error
 

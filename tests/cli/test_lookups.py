@@ -139,3 +139,11 @@ def test_doctor_names_a_home_that_cannot_be_used(bare: Terminal, tmp_path: Path)
 
 def test_doctor_is_well_on_the_sandbox_without_any_key(bare: Terminal) -> None:
     assert bare.type("doctor", "--sandbox").code == 0
+
+
+def test_help_says_that_a_seed_is_random_when_it_is_left_out(bare: Terminal) -> None:
+    (words,) = [
+        entry for entry in bare.type("generate", "--help").out.split("\n  --") if entry.startswith("seed INTEGER")
+    ]
+    assert "Chosen at random when it is left out." in " ".join(words.split())
+    assert "usual value" not in words

@@ -342,5 +342,7 @@ async def test_an_image_of_more_pixels_than_a_prompt_may_have_is_not_decoded(
 ) -> None:
     (folders.input / "a.png").write_bytes(bits(7900))
 
-    with pytest.raises(InvalidWorkflow, match=r"a\.png.*7900×7900 pixels are more than the 50,331,648 allowed"):
+    with pytest.raises(
+        InvalidWorkflow, match=r"a\.png.*7900×7900 pixels are more than the 50 megapixels \(50,331,648 pixels\) allowed"
+    ):
         await loaded(registry, context, "a.png")

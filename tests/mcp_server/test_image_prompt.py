@@ -206,5 +206,5 @@ async def test_an_image_of_too_many_pixels_is_refused_with_what_to_do(
 
     words = await refused(client, str(pictures / "huge.png"))
 
-    assert "7900×7900 pixels are more than the 50,331,648 allowed" in words
+    assert "7900×7900 pixels are more than the 50 megapixels (50,331,648 pixels) allowed" in words
     assert sandbox.requests == []
