@@ -135,12 +135,10 @@ def _webhook(settings: Settings) -> Finding:
 
 
 def _proxy(base_url: str) -> Finding:
-    import httpx2
-
-    from ..core.proxy import proxy_for
+    from ..core.proxy import proxy_of
 
     try:
-        proxy = proxy_for(httpx2.URL(base_url))
+        proxy = proxy_of(base_url)
     except FluxNodesError as error:
         return Finding("proxy", "wrong", str(error))
     return Finding("proxy", "info", "none: it is reached directly") if proxy is None else _connected(proxy)

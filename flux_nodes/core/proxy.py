@@ -117,3 +117,8 @@ def _require_socks(url: httpx2.URL, variable: str) -> None:
             f"{variable} holds a user name or password of more than {_LONGEST_SOCKS_WORD} bytes, which SOCKS does not "
             "take. Nothing was sent."
         )
+
+
+def proxy_of(base_url: str) -> Proxy | None:
+    """Return the proxy for the address of a service; None where it is reached directly. Raises InvalidSettings."""
+    return proxy_for(httpx2.URL(base_url))
