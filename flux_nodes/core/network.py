@@ -13,7 +13,7 @@ import os
 import ssl
 from contextlib import suppress
 from socket import gaierror
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import httpcore2
 import httpx2
@@ -145,7 +145,7 @@ class Stage:
 
 def explained(error: Exception, stage: Stage, proxy: Proxy | None) -> Exception:
     """Return an error of a request in words, of a class that tells whether it may have been sent."""
-    handshake = next((each for each in _chain(error) if isinstance(each, ssl.SSLError)), None)
+    handshake = next((each for each in _chain(error) if _is_verdict(each)), None)
     if handshake is not None and (stage.unsent or isinstance(error, httpx2.ConnectError)):
         return CannotConnect(handshake_in_words(handshake, stage.secured or "the host"))
     if proxy is not None and (stage.unsent or isinstance(error, NEVER_CONNECTED)):
@@ -153,6 +153,11 @@ def explained(error: Exception, stage: Stage, proxy: Proxy | None) -> Exception:
     if isinstance(error, httpx2.ConnectError) or (stage.unsent and not isinstance(error, httpx2.TransportError)):
         return httpx2.ConnectError(_of_connecting(error))
     return error
+
+
+def _is_verdict(error: BaseException) -> TypeGuard[ssl.SSLError]:
+    """Tell whether TLS says what is wrong: where time ran out, it only says that it still waits for bytes."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLWantReadError, ssl.SSLWantWriteError))
 
 
 def _of_proxy(error: Exception, stage: Stage, proxy: Proxy) -> httpx2.TransportError:
@@ -169,7 +174,7 @@ def _of_proxy(error: Exception, stage: Stage, proxy: Proxy) -> httpx2.TransportE
         # Another 5xx: it could not reach the service. A submit is not held up by that; who follows one asks again.
         return ProxyFailed(words) if status.startswith("5") else CannotConnect(words)
     if stage.tunnelled:
-        return httpx2.ProxyError(f"{proxy} made no connection: {said or type(error).__name__}")
+        return httpx2.ProxyError(f"{proxy} made no connection: {said or _of_connecting(error)}")
     return ProxyNotFound(f"{proxy} cannot be reached: {_of_connecting(error)}")
 
 

@@ -121,6 +121,23 @@ async def test_a_proxy_that_makes_no_connection_has_sent_nothing(monkeypatch: py
     assert all(head.startswith(b"CONNECT api.example.com:443 ") for head in proxy.heard)
 
 
+async def test_a_handshake_that_gets_no_answer_is_told_as_such_and_not_as_an_error_of_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flux_nodes.core.client._TIMEOUT", httpx2.Timeout(0.1))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await reader.read()
+
+    async with listening(lambda _: serve) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(ServiceUnreachable, match=r"no connection in time.*nothing was paid") as caught:
+            await submitted(FAR)
+    assert not isinstance(caught.value, ConnectionRejected)  # a proxy that is busy now may answer in a minute
+
+
 async def test_a_proxy_that_is_silent_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flux_nodes.core.client._TIMEOUT", httpx2.Timeout(0.1))
 
