@@ -30,13 +30,15 @@ class Column:
     """A column.
 
     `wide` ones give way when the terminal is narrow: they are `cut` to one line, or wrapped. `spare` ones are left out
-    then. `only` says where a column appears at all.
+    then, the last one first. `least` is how narrow a wide one may become before that. `only` says where a column
+    appears at all.
     """
 
     title: str
     wide: bool = False
     cut: bool = False
     spare: bool = False
+    least: int = 16
     only: Literal["terminal", "pipe"] | None = None
 
 
@@ -157,7 +159,10 @@ def write_pairs(pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def write_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Write rows on stdout: a table on a terminal, tab-separated lines in a pipe."""
+    """Write rows on stdout: a table on a terminal, tab-separated lines in a pipe.
+
+    Columns that a terminal is too narrow for are named on stderr.
+    """
     terminal = is_terminal(sys.stdout)
     hidden = "pipe" if terminal else "terminal"
     kept = [at for at, column in enumerate(columns) if column.only != hidden]
@@ -165,7 +170,9 @@ def write_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None
     if terminal:
         from .tables import draw
 
-        draw([columns[at] for at in kept], shown)
+        left_out = draw([columns[at] for at in kept], shown)
+        if left_out:
+            say(f"Not shown, for the terminal is too narrow: {', '.join(left_out)}. --json has everything.")
     else:
         for row in shown:
             write_line("\t".join(row))

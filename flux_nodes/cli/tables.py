@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from .screen import Column
 
 _GAP = 2
-_LEAST = 16
-"""How wide a column that gives way stays at least, before spare ones are left out."""
-
 _LONGEST_WORD = 32
 """How long a word may be and still stay whole."""
 
@@ -33,15 +30,16 @@ _STYLES: Mapping[str, str] = {
 }
 
 
-def draw(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Draw a table on stdout."""
+def draw(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Draw a table on stdout, and return the titles of columns with cells for which there was no room."""
     console = Console()
     kept = _fitting(columns, rows, console.width)
+    left_out = [columns[at].title for at in range(len(columns)) if at not in kept and any(row[at] for row in rows)]
     if len(kept) == 1:
         # Nothing to align: the terminal wraps a long path by itself, and it can be copied in one piece.
         for row in rows:
             write_line(row[kept[0]])
-        return
+        return left_out
     titled = any(column.title for column in columns)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim", show_header=titled)
     for at in kept:
@@ -50,6 +48,7 @@ def draw(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(_cell(columns[at], row[at]) for at in kept))
     console.print(table)
+    return left_out
 
 
 def _cell(column: Column, text: str) -> Text:
@@ -74,7 +73,7 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
 
 def _need(column: Column, cells: Sequence[str]) -> int:
     natural = max(map(cell_len, (column.title, *cells)))
-    return min(natural, max(_LEAST, 0 if column.cut else _longest_word(cells))) if column.wide else natural
+    return min(natural, max(column.least, 0 if column.cut else _longest_word(cells))) if column.wide else natural
 
 
 def _longest_word(cells: Iterable[str]) -> int:

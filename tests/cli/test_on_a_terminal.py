@@ -37,10 +37,26 @@ def test_a_list_fits_a_narrow_terminal_and_keeps_its_ids_whole(terminal: Termina
     terminal.type("generate", "a [red]fox[/red] with a very long tail, " * 5, "--no-wait")
     text = plain(seen(terminal, "list", columns=72))
     row = next(line for line in text.splitlines() if line.startswith("g-"))
-    assert re.match(r"g-\w{9}  \d{4}-\d\d-\d\d \d\d:\d\d  flux-pro-1.1  submitted  a \[red\]fox.*…$", row.rstrip())
+    assert re.match(r"g-\w{9}  \d{4}-\d\d-\d\d \d\d:\d\d  flux-pro-1.1  submitted  1     a \[red\].*…$", row.rstrip())
     assert len(row.rstrip()) <= 72
-    assert "door" not in text
-    assert "door" in plain(seen(terminal, "list", columns=160))
+    assert text.startswith("id ")
+    assert " door " not in text.splitlines()[0]
+    wide = plain(seen(terminal, "list", columns=160))
+    assert "door" in wide
+    assert "Not shown" not in wide
+
+
+@pytest.mark.parametrize(("columns", "left_out"), [(80, "door, service"), (60, "when, door, service")])
+def test_a_list_keeps_the_cost_and_says_which_columns_a_narrow_terminal_has_no_room_for(
+    terminal: Terminal, columns: int, left_out: str
+) -> None:
+    words = ("--model", "flux-pro-1.1-ultra", "--no-wait")
+    terminal.type("generate", "waves that are higher than any house [sandbox: submit:lost-after]", *words)
+    text = plain(seen(terminal, "list", columns=columns))
+    row = next(line for line in text.splitlines() if line.startswith("g-"))
+    assert re.search(r"  flux-pro-1.1-ultra  unconfirmed  1     waves.*…$", row.rstrip())
+    assert len(row.rstrip()) <= columns
+    assert f"Not shown, for the terminal is too narrow: {left_out}. --json has everything." in text
 
 
 def test_a_long_path_stays_in_one_piece(terminal: Terminal) -> None:

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 _LIST = (
     Column("id"),
-    Column("when"),
+    Column("when", spare=True),
     Column("door", spare=True),
     Column("service", spare=True),
     Column("model"),
     Column("status"),
-    Column("cost", spare=True),
+    Column("cost"),
     Column("pixels", spare=True, only="terminal"),
-    Column("prompt", wide=True, cut=True),
+    Column("prompt", wide=True, cut=True, least=8),
     Column("file", only="pipe"),
 )
 
