@@ -41,11 +41,15 @@ CREATE TABLE IF NOT EXISTS seeds (
 
 @dataclass(frozen=True)
 class TakenSeed:
-    """The seed of a run, and why it is this one: `saved` in the file, the `next` one, or the last one `again`."""
+    """The seed of a run, and why it is this one.
+
+    It is `saved` in the file, the `next` one, or the last one `again`; or it moves nothing, for it is `kept` as the
+    file has it (`--keep-seeds`), or `set` by hand (`--set`).
+    """
 
     seed: MovingSeed
     value: int
-    why: Literal["saved", "next", "again"]
+    why: Literal["saved", "next", "again", "kept", "set"]
 
 
 class SeedHistory:

@@ -74,16 +74,27 @@ def test_keep_seeds_takes_what_the_file_holds_and_moves_nothing(
     terminal: Terminal, sandbox: Sandbox, folder: Path
 ) -> None:
     saved(folder, "increment")
-    for options in ((), (), ("--keep-seeds",), ()):
-        run(terminal, *options)
+    told = [run(terminal, *options).err for options in ((), (), ("--keep-seeds",), ())]
     assert seeds(sandbox) == [7, 8, 9]
+    assert "FLUX Imagine: seed 7, as saved (--keep-seeds)" in told[2]
+    (document,) = run(terminal, "--keep-seeds", "--json").document["seeds"]
+    assert (document["seed"], document["control"], document["why"]) == (7, "increment", "kept")
 
 
 def test_a_seed_that_is_set_is_taken_and_moves_nothing(terminal: Terminal, sandbox: Sandbox, folder: Path) -> None:
     saved(folder, "increment")
-    for options in (("--set", "seed=50"), ("--set", "seed=50"), (), ()):
-        run(terminal, *options)
+    told = [run(terminal, *options).err for options in (("--set", "seed=50"), ("--set", "seed=50"), (), ())]
     assert seeds(sandbox) == [50, 7, 8]
+    assert "FLUX Imagine: seed 50 (--set)" in told[1]
+    for value in (50, 7):
+        (document,) = run(terminal, "--set", f"2.seed={value}", "--keep-seeds", "--json").document["seeds"]
+        assert (document["seed"], document["why"]) == (value, "set")
+
+
+def test_a_fixed_seed_is_the_files_own_and_is_not_said(terminal: Terminal, folder: Path) -> None:
+    saved(folder, "fixed")
+    assert ": seed" not in run(terminal).err
+    assert run(terminal, "--keep-seeds", "--json").document["seeds"] == []
 
 
 def test_a_run_that_failed_takes_its_seed_again_so_that_what_was_paid_is_free(

@@ -17,7 +17,7 @@ from ..inline import show_pictures
 from ..options import json_option, output_option
 from ..progress import progress
 from ..screen import Column, say, write_json, write_rows
-from ..seeds import moved_seeds
+from ..seeds import moved_seeds, still_seeds
 from ..service import with_service
 from ..workflow_run import Ledger, registry_for, run_workflow
 
@@ -94,13 +94,15 @@ def run(
     from ..ctrl_c import carry_out
 
     registry = registry_for(_folders(file, input_folder, output))
-    workflow = _read(file, registry).with_values(changes, registry)
+    saved = _read(file, registry)
+    workflow = saved.with_values(changes, registry)
+    still = still_seeds(workflow, saved, registry, keep=keep_seeds)
     if keep_seeds:
         workflow = replace(workflow, controls={})
     require(workflow, registry)
     prepare_folder(output)
     ledger = Ledger()
-    seeds = moved_seeds(workflow, registry, settings, file, lambda: ledger.error is None)
+    seeds = moved_seeds(workflow, registry, settings, file, lambda: ledger.error is None, still=still)
     with seeds as seeded, progress(silent=as_json) as shown:
         for line in seeded.lines():
             shown.note(line)
