@@ -193,7 +193,7 @@ def _itself(generation: Generation, signature: Signature, records: Records) -> N
         sha256=generation.sha256,
         file=records.file(generation) if kept else None,
         signature=signature,
-        damaged=_damaged(generation, records),
+        damaged=None if kept else _damaged(generation, records),
     )
     on_sandbox = generation.service == "sandbox"
     return Named(facts=facts(generation), proven=True, original=original, same_pixels=True, on_sandbox=on_sandbox)
