@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from flux_nodes.core import catalog
 from flux_nodes.core.errors import ImageUnavailable, StorageError
 from flux_nodes.core.generation import Status  # noqa: TC001 - pydantic reads the annotation when it runs
+from flux_nodes.core.money import money, says_unpaid
 from flux_nodes.core.process import Owner
 from mcp_server.pictures import picture_file
 
@@ -92,11 +93,12 @@ def in_words(generation: Generation) -> str:
         "finished": "The image is ready at the service and is being fetched.",
         "stored": "The image is stored.",
         "failed": "The service gave it up.",
-        "refused": "It was never accepted; nothing was paid.",
-        "unconfirmed": "The answer of the service was lost; it may have been charged.",
+        "refused": "It was never accepted.",
+        "unconfirmed": "The answer of the service was lost.",
     }
     reused = "It was there already: this call cost nothing." if generation.reused else None
-    return " ".join(part for part in (words[generation.status], generation.message, reused) if part)
+    cost = "" if says_unpaid(generation.message or "") else money(generation)
+    return " ".join(part for part in (words[generation.status], generation.message, cost, reused) if part)
 
 
 def _next(generation: Generation) -> str:
@@ -106,7 +108,17 @@ def _next(generation: Generation) -> str:
         return f"view_image with generation_id {generation.id} shows it; its file holds all pixels."
     return (
         f"Still running: call get_generation with generation_id {generation.id} and wait_seconds 50. "
-        "Waiting again is free; calling generate_image again would start and charge another one."
+        f"Waiting again is free. {_another(generation)}"
+    )
+
+
+def _another(generation: Generation) -> str:
+    """Say what calling generate_image once more would do."""
+    if generation.seed is None:
+        return "Calling generate_image again starts and charges another one."
+    return (
+        f"Calling generate_image again starts and charges another one, unless it names seed {generation.seed} and "
+        "everything else is the same: then it gives this one, free."
     )
 
 

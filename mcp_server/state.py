@@ -21,6 +21,10 @@ DOOR = "assistant"
 """How the journal names what was started here."""
 
 
+_SANDBOX = "sandbox"
+"""The name that the settings give the pretended service; settings are not loaded before a tool needs them."""
+
+
 class State:
     """The lifespan state. Nothing is read or opened before a tool needs it: a server without a key starts as well."""
 
@@ -65,6 +69,14 @@ class State:
             # A task of the server's own: a call that is cancelled must not leave a half opened journal.
             self._opening = asyncio.create_task(self._open())
         return await asyncio.shield(self._opening)
+
+    @property
+    def is_pretended(self) -> bool:
+        """Whether the service that was opened is the sandbox; False while none is."""
+        opening = self._opening
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
+            return False
+        return opening.result().settings.service_name == _SANDBOX
 
     def image_folders(self, generations: Generations) -> tuple[Path, ...]:
         """Return the folders in which a file may be read as an image prompt: the image store, and those named."""

@@ -13,6 +13,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 from pydantic import BaseModel, ConfigDict
 
+from flux_nodes.core.commands import sandbox_hint
 from flux_nodes.core.errors import FluxNodesError
 from mcp_server.refusals import in_words
 from mcp_server.schema import published
@@ -63,7 +64,9 @@ def tool(
             return _shown(await body(context, arguments.read(raw)))
         except FluxNodesError as error:
             # Not a ToolError: the SDK would put words of its own before the code.
-            return CallToolResult(content=[TextContent(text=in_words(error))], is_error=True)
+            words = in_words(error)
+            hint = sandbox_hint([words]) if context.request_context.lifespan_context.is_pretended else ""
+            return CallToolResult(content=[TextContent(text=f"{words} {hint}".strip())], is_error=True)
 
     return Tool(
         fn=call,

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import FluxNodesError
+from ..core.money import left, price
 from .ctrl_c import carry_out
 from .inline import protocol
 from .service import service
@@ -125,7 +126,7 @@ async def _newest(settings: Settings) -> str:
 def _budget(settings: Settings) -> Finding:
     if settings.budget is None:
         return Finding("budget", "info", "none: any number of credits may be spent (FLUX_NODES_BUDGET)")
-    return Finding("budget", "info", f"{settings.budget:g} credits a day (UTC), in all doors together")
+    return Finding("budget", "info", f"{price(settings.budget)} a day (UTC), in all doors together")
 
 
 def _webhook(settings: Settings) -> Finding:
@@ -180,7 +181,7 @@ def _service(settings: Settings) -> Finding:
         return Finding("service", "wrong", str(error))
     except TimeoutError:
         return Finding("service", "wrong", f"{settings.base_url} gave no answer within {_PATIENCE:g} s")
-    return Finding("service", "ok", f"{settings.base_url} answers; {credits_left:g} credits are left")
+    return Finding("service", "ok", f"{settings.base_url} answers; {left(credits_left)}")
 
 
 async def _credits(settings: Settings) -> float:

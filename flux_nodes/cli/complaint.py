@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..core.commands import sandbox_hint
 from ..core.errors import Faulty, PartlyFailed
 from .screen import is_terminal, printable, say, write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-SANDBOX_HINT = "It is on the sandbox: add --sandbox to that command."
 
 
 def generation_ids(error: BaseException) -> list[str]:
@@ -59,5 +58,13 @@ def complain_of(errors: Iterable[Exception], *, on_sandbox: bool) -> None:
     told = {str(error): error for error in errors}
     for message in told:
         complain(message)
-    if on_sandbox and any("flux-nodes wait" in message for message in told):
-        say(SANDBOX_HINT)
+    hint_sandbox(told, on_sandbox=on_sandbox)
+
+
+def hint_sandbox(texts: Iterable[str], *, on_sandbox: bool | None = None) -> None:
+    """Say that the commands which texts name want `--sandbox`, where this command was given it."""
+    if on_sandbox is None:
+        on_sandbox = click.get_current_context().obj.sandbox
+    hint = sandbox_hint(texts)
+    if on_sandbox and hint:
+        say(hint)

@@ -6,8 +6,9 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..core.signals import on_ending_signal
+from ..core.signals import awaits_answers, on_ending_signal
 from .exits import Interrupted
+from .screen import say
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
@@ -27,8 +28,13 @@ def carry_out(work: Coroutine[Any, Any, Answer], *, under_way: Collection[str] =
         raise Interrupted(under_way, at_once=len(signals) > 1) from None
 
 
+def _say_what_is_awaited() -> None:
+    if awaits_answers():
+        say("Waiting for the answer to a request that may be paid; the same signal again ends this at once.")
+
+
 async def _until_signalled(work: Coroutine[Any, Any, Answer], signals: list[int]) -> Answer:
-    """Let a signal cancel this work, which hears out a request that is on its way; a second one cuts that off, too."""
+    """Let a signal cancel this work, which waits for the answer to a request; a second one ends that, too."""
     task = asyncio.ensure_future(work)
     if threading.current_thread() is not threading.main_thread():
         return await task
@@ -36,6 +42,8 @@ async def _until_signalled(work: Coroutine[Any, Any, Answer], signals: list[int]
 
     def cancel(number: int) -> None:
         signals.append(number)
+        if len(signals) == 1:
+            loop.call_soon_threadsafe(_say_what_is_awaited)  # not here: the signal may have interrupted a write
         loop.call_soon_threadsafe(task.cancel)
 
     with on_ending_signal(cancel):

@@ -16,11 +16,11 @@ _REQUEST = frozenset({"model", "prompt", "seed"})
 
 
 def generation_document(
-    generation: Generation, file: Path | None, original: Path | None, *, again: Generation | None = None
+    generation: Generation, file: Path | None, original: Path | None, *, resends: Sequence[Generation] = ()
 ) -> dict[str, object]:
     """Return a generation as JSON, with absolute paths of its image: `file`, and the service's own bytes.
 
-    `again` is what it was sent again as.
+    `resends` are what it was sent again as; the last is the one that counts.
     """
     return {
         "id": generation.id,
@@ -42,7 +42,8 @@ def generation_document(
         "credits": generation.credits,
         "reused": generation.reused,
         "retry_of": generation.retry_of,
-        "retried_as": None if again is None else again.id,
+        "retried_as": resends[-1].id if resends else None,
+        "resends": [one.id for one in resends],
         "door": generation.door,
         "service": generation.service,
         "created_at": generation.created_at.isoformat(),

@@ -48,9 +48,7 @@ class Interrupted(Exception):
             if ids
             else ""
         )
-        unheard = (
-            " A request whose answer was not waited for may be paid: `flux-nodes resume` tells." if at_once else ""
-        )
+        unheard = " A request was still unanswered and may be paid: `flux-nodes resume` tells." if at_once else ""
         super().__init__(
             f"Interrupted.{started}{unheard}" if started or unheard else "Interrupted. Nothing is under way."
         )

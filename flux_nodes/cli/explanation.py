@@ -6,32 +6,48 @@ from typing import TYPE_CHECKING
 
 from ..core.catalog import model
 from ..core.generation import SENT_AGAIN
+from ..core.money import money, price
 from ..core.process import Owner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..core.generation import Generation
     from ..core.settings import Settings
 
 
 def explanation(
-    generation: Generation, settings: Settings, *, again: Generation | None = None
+    generation: Generation, settings: Settings, *, resends: Sequence[Generation] = ()
 ) -> list[tuple[str, str]]:
-    """Return what to tell of a generation whose answer is not there, by title; of any other, nothing.
+    """Return what to tell of a generation without an image, by title; of any other, nothing.
 
-    `again` is what it was sent again as.
+    `resends` are what it was sent again as; the last is the one that counts.
     """
     if generation.status == "intent":
         return _of_intent(generation)
     if generation.status == "unconfirmed":
-        return _of_unconfirmed(generation, settings, again)
+        return _of_unconfirmed(generation, settings, resends)
+    if generation.status in {"failed", "refused"}:
+        return [("paid", money(generation))]
     return []
 
 
-def sent_again(again: Generation) -> str:
-    """Say what a generation was sent again as, and how that is had."""
-    if again.status in SENT_AGAIN:
-        return f"it was sent again already, as {again.id}, which is {again.status}: `flux-nodes status {again.id}`."
-    return f"it was sent again already, as {again.id}: `flux-nodes wait {again.id}` collects that, free of charge."
+def named(generations: Sequence[Generation]) -> str:
+    """Name generations with their status: "as g-a, which is failed; as g-b, which is stored"."""
+    return "; ".join(f"as {one.id}, which is {one.status}" for one in generations)
+
+
+def sent_again(resends: Sequence[Generation]) -> str:
+    """Say what a generation was sent again as, and how the last of them is had."""
+    id_ = resends[-1].id
+    if resends[-1].status in SENT_AGAIN:
+        return f"it was sent again already, {named(resends)}: `flux-nodes status {id_}`."
+    return f"it was sent again already, {named(resends)}: `flux-nodes wait {id_}` collects that, free of charge."
+
+
+def risk_of_another(generation: Generation, resends: Sequence[Generation]) -> str:
+    """Say what `retry --fresh` would cost for a generation that was sent again before."""
+    return f"{sent_again(resends)} Sending {generation.id} once more costs {_price(generation)} on top of that."
 
 
 def risk(generation: Generation) -> str:
@@ -45,8 +61,7 @@ def risk(generation: Generation) -> str:
 
 
 def _price(generation: Generation) -> str:
-    credits_ = model(generation.model).credits
-    return f"{credits_} credit" if credits_ == 1 else f"{credits_} credits"
+    return price(model(generation.model).credits)
 
 
 def _of_intent(generation: Generation) -> list[tuple[str, str]]:
@@ -69,7 +84,7 @@ def _of_intent_elsewhere(generation: Generation) -> list[tuple[str, str]]:
     return [("happened", happened), ("paid", f"{_price(generation)} or nothing."), ("to do", do)]
 
 
-def _of_unconfirmed(generation: Generation, settings: Settings, again: Generation | None) -> list[tuple[str, str]]:
+def _of_unconfirmed(generation: Generation, settings: Settings, resends: Sequence[Generation]) -> list[tuple[str, str]]:
     id_ = generation.id
     webhook = (
         f"If the service took it, its webhook to {settings.webhook_host} settles it by itself."
@@ -77,8 +92,8 @@ def _of_unconfirmed(generation: Generation, settings: Settings, again: Generatio
         else "The service cannot be asked about it: only its answer would have told the task id."
     )
     sending = f"`flux-nodes retry {id_}` sends it again after asking, and may pay a second time."
-    if again is not None:
-        sending = f"I{sent_again(again)[1:]} `flux-nodes retry {id_}` does not pay once more; --fresh does."
+    if resends:
+        sending = f"I{sent_again(resends)[1:]} `flux-nodes retry {id_}` does not pay once more; --fresh does."
     elif generation.seed is not None:
         sending = f"Until then the same picture is not sent by merely asking for it again; --fresh does. {sending}"
     return [

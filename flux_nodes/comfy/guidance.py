@@ -7,7 +7,7 @@ a terminal is left out. No wording of ours may hold the phrases that make ComfyU
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -31,7 +31,8 @@ from ..core.errors import (
     TooManyRequests,
     UnknownGeneration,
 )
-from ..nodes.words import is_pretended, price
+from ..core.money import UNPAID, money, price, says_unpaid
+from ..nodes.words import is_pretended
 from .words import shortened
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 SETTINGS = "Settings → Flux Nodes"
 
-_UNPAID = "Nothing was paid."
 _LONGEST = 300
 """Characters of the service's own words. The journal has all of them; what follows, money and way out, is not cut."""
 
@@ -103,7 +103,7 @@ def _(error: MissingKey, run: Run) -> tuple[str, str]:
 @_told.register
 def _(error: BudgetReached, run: Run) -> tuple[str, str]:
     happened = (
-        f"The day's budget is reached: {error.budget:g} credits a day (UTC), {error.spent:g} are spent or under way, "
+        f"The day's budget is reached: {price(error.budget)} a day (UTC), {error.spent:g} are spent or under way, "
         f"and this costs {error.cost:g}."
     )
     way = "Run it tomorrow, or start ComfyUI with a higher FLUX_NODES_BUDGET (or budget in the settings file)."
@@ -186,14 +186,11 @@ def _(error: GenerationFailed, run: Run) -> tuple[str, str]:
     if failed is None:
         return _plain(error), ""
     said = f'The service says "{shortened(failed.message or "failed", _LONGEST)}".'
-    if is_pretended(failed.service):
-        money = f"{_UNPAID} It is the sandbox; the real service might have charged {_price(failed)}."
-    else:
-        money = (
-            f"This may have cost {_price(failed)}: it was accepted, and whether the service gives it back is unknown."
-        )
     again = f"Running the same again sends it and pays again: change the prompt first. ({failed.id})"
-    return f"{said} {money}", again if run.sends else f"Change the prompt, and generate anew. ({failed.id})"
+    return (
+        f"{said} {money(replace(failed, status='failed'))}",
+        again if run.sends else f"Change the prompt, and generate anew. ({failed.id})",
+    )
 
 
 @_told.register
@@ -241,11 +238,11 @@ def _collecting(run: Run) -> str:
 
 
 def _with_unpaid(happened: str, run: Run) -> str:
-    return f"{happened} {_UNPAID}" if run.sends and "nothing was paid" not in happened.lower() else happened
+    return f"{happened} {UNPAID}" if run.sends and not says_unpaid(happened) else happened
 
 
 def _with_money(happened: str, error: ServiceError) -> str:
-    return f"{happened} {_UNPAID}" if error.unpaid else happened
+    return f"{happened} {UNPAID}" if error.unpaid and not says_unpaid(happened) else happened
 
 
 def _plain(error: FluxNodesError) -> str:
@@ -264,7 +261,7 @@ def _known(id_: str | None, run: Run) -> Generation | None:
 
 
 def _price(generation: Generation | None) -> str:
-    return "credits" if generation is None else price(generation.credits or 0)
+    return price(None if generation is None else generation.credits)
 
 
 def _apart(texts: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What keeps an intent from being sent: who holds its picture, what it was sent again as, and the day's budget.
+"""What keeps an intent from being sent: who holds its picture, its resend, and the day's budget.
 
 All of it is asked in the transaction that writes the intent down, so it holds however many programs ask at once.
 """

@@ -24,6 +24,7 @@ from .errors import (
     SubmitUnconfirmed,
     TooManyRequests,
 )
+from .money import LOOK
 from .network import NEVER_CONNECTED, CannotConnect, NetworkTransport, ProxyNotFound
 from .reply import read_reply, read_task_id, redact, storable, usable_task_id
 from .retry import (
@@ -134,11 +135,19 @@ class ApiframeClient:
             ServiceUnreachable: no connection came about; nothing was paid.
             SubmitUnconfirmed: it was sent, and no usable answer came: it may have been charged.
         """
-        sent = self._submission(request, stop)
         try:
-            reply = await self._request(sent)
+            return _task_id(await self._submitted(self._submission(request, stop)))
+        except ServiceRefused as error:
+            error.without_cost()
+            raise
+
+    async def _submitted(self, sent: httpx2.Request) -> Any:
+        """Return the answer to a submit. Raises what `submit` raises."""
+        try:
+            return await self._request(sent)
         except ServiceUnreachable as error:
             if isinstance(error.__cause__, NEVER_CONNECTED):
+                error.without_cost()
                 raise
             raise _unconfirmed(str(error)) from error
         except (NothingSent, ServiceRefused):
@@ -146,7 +155,6 @@ class ApiframeClient:
         except Exception as error:
             # A bug of ours, or no memory left: whatever it was, the request may have been taken.
             raise _unconfirmed(f"The answer could not be read ({type(error).__name__}).") from error
-        return _task_id(reply)
 
     def _submission(self, request: ImagineRequest, stop: asyncio.Event | None) -> httpx2.Request:
         try:
@@ -232,9 +240,11 @@ class ApiframeClient:
         # Frames of the network's libraries hold headers: a report of this error must not show them.
         error.with_traceback(None).__cause__ = error.__context__ = None
         why = self._blotted(storable(in_words(error), most=_LONGEST_WHY)).rstrip(".")
-        unpaid = bool(request.extensions.get(CHARGES)) and isinstance(error, NEVER_CONNECTED)
-        money = " Nothing was sent, nothing was paid." if unpaid else ""
-        sentence = f"The service at {self._http.base_url} could not be reached: {why}.{money}"
+        if isinstance(error, NEVER_CONNECTED):
+            money = " Nothing was sent, nothing was paid." if request.extensions.get(CHARGES) else ""
+            sentence = f"The service at {self._http.base_url} could not be reached: {why}.{money}"
+        else:
+            sentence = f"A request was sent to {self._http.base_url}, and no usable answer came back: {why}."
         if isinstance(error, ProxyNotFound):
             return ProxyUnreachable(sentence)
         is_lasting = isinstance(error, CannotConnect) and error.lasting
@@ -329,7 +339,4 @@ async def _bounded(response: httpx2.Response, request: httpx2.Request) -> bytes:
 
 
 def _unconfirmed(why: str) -> SubmitUnconfirmed:
-    return SubmitUnconfirmed(
-        f"{why} The request was sent, so it may have been accepted and charged; it was not sent again. "
-        "Look at your APIFRAME account before you ask once more."
-    )
+    return SubmitUnconfirmed(f"{why} The request may have been accepted and charged; it was not sent again. {LOOK}")

@@ -37,9 +37,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .money import UNPAID, price, says_unpaid
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Self
+
+
+_SANDBOX = "sandbox"
+"""The name that the settings give the pretended service: settings are not loaded for an error's sentence."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ class BudgetReached(NothingSent):
     def __init__(self, *, spent: float, cost: float, budget: float) -> None:
         self.spent, self.cost, self.budget = spent, cost, budget
         super().__init__(
-            f"Nothing was sent, nothing was paid: the budget is {budget:g} credits a day (UTC), {spent:g} are spent or "
+            f"Nothing was sent, nothing was paid: the budget is {price(budget)} a day (UTC), {spent:g} are spent or "
             f"under way today, and this costs {cost:g}. To raise it, set FLUX_NODES_BUDGET (or budget in the settings "
             "file); `flux-nodes list` shows what was spent."
         )
@@ -152,17 +159,36 @@ class OtherService(NothingSent):
 
     def __init__(self, id_: str, *, service: str, set_to: str) -> None:
         self.id, self.service, self.set_to = id_, service, set_to
-        way = "--sandbox" if service == "sandbox" else f"APIFRAME_BASE_URL={service}"
         super().__init__(
-            f"Generation {id_} belongs to {service}, and the service that is set is {set_to}: asking there would "
-            f"be of no use. Ask again with {way}."
+            f"Generation {id_} belongs to {named(service)}. This was set to {named(set_to)}, which does not know it "
+            f"and was not asked. Ask again {way_to(service, set_to)}."
         )
+
+
+def named(service: str) -> str:
+    """Name a service in a sentence."""
+    return "the sandbox" if service == _SANDBOX else service
+
+
+def way_to(service: str, set_to: str) -> str:
+    """Say how a service is asked instead of the one that is set: "with --sandbox"."""
+    if service == _SANDBOX:
+        return "with --sandbox"
+    address = f"with APIFRAME_BASE_URL={service}"
+    return f"without --sandbox and {address}" if set_to == _SANDBOX else address
 
 
 class ServiceError(FluxNodesError):
     """The service refused, or could not be reached; `unpaid` where it is certain that this cost nothing."""
 
     unpaid = False
+
+    def without_cost(self) -> Self:
+        """Mark it as certain that this cost nothing, and let its sentence say so."""
+        self.unpaid = True
+        if not says_unpaid(str(self)):
+            self.args = (f"{self} {UNPAID}", *self.args[1:])
+        return self
 
 
 class ServiceRefused(ServiceError):

@@ -30,6 +30,7 @@ from .errors import (
     UnreadableImage,
 )
 from .merge import merge
+from .money import money
 from .process import Owner
 from .sending import Sender
 from .store import GRAPH, ImageStore
@@ -140,7 +141,7 @@ class Generations:
         Where the same picture (the same request with an explicit seed) is stored or under way already, started by any
         door, that generation is returned instead, `reused` and free; `fresh` pays again. Being cancelled does not lose
         what was sent: the answer is awaited and written down first. `graph` is the graph that asks, to be kept with it.
-        After `seconds` nothing is tried again; what is on its way then is heard out.
+        After `seconds` nothing is tried again; the answer to what is on its way then is awaited.
 
         Raises:
             BudgetReached, MissingKey: nothing was sent.
@@ -170,10 +171,10 @@ class Generations:
     async def again(self, id_: str, *, fresh: bool = False) -> Generation:
         """Send anew a generation that failed, was refused, or of which nobody knows; it may cost a second time.
 
-        One that was sent again already is not sent a third time, whoever did it: what it was sent as is returned,
-        `reused` and free. `fresh` sends it regardless, and pays.
+        One that was sent again already is not sent a third time, whoever did it: its resend is returned,
+        `reused` and free. `fresh` sends it once more, and pays once more.
 
-        Raises NothingSent when it is under way or stored, or when what it was sent as is lost too, and what `start`
+        Raises NothingSent when it is under way or stored, or when its resend is lost too, and what `start`
         raises.
         """
         return await self._sender.again(await self.get(id_), fresh=fresh)
@@ -181,6 +182,10 @@ class Generations:
     async def sent_again(self, id_: str) -> Generation | None:
         """Return the generation that this one was sent again as, if it was. Raises UnknownGeneration."""
         return await blocking(self._journal.sent_again, (await self.get(id_)).id)
+
+    async def resends(self, id_: str) -> list[Generation]:
+        """Return all that this one was sent again as; the last is what `sent_again` gives. Raises UnknownGeneration."""
+        return await blocking(self._journal.resends, (await self.get(id_)).id)
 
     async def get(self, id_: str) -> Generation:
         """Return what the journal knows, by id or task id; asks nobody. Raises UnknownGeneration."""
@@ -311,14 +316,14 @@ class Generations:
         words = generation.message or "The service gave no reason."
         if generation.status == "failed":
             raise GenerationFailed(
-                f'Generation {generation.id} failed at the service: "{words}"',
+                f'Generation {generation.id} failed at the service: "{words}". {money(generation)}',
                 generation_id=generation.id,
                 task_id=generation.task_id,
             )
         if generation.status == "unconfirmed":
             raise SubmitUnconfirmed(f"Generation {generation.id}: {words}", generation_id=generation.id)
         if generation.status == "refused":
-            raise ServiceError(f"Generation {generation.id} was never accepted: {words}")
+            raise ServiceError(f"Generation {generation.id} was never accepted: {words}").without_cost()
         raise StillRunning([generation.id])
 
     def file(self, generation: Generation) -> Path | None:

@@ -19,7 +19,8 @@ from .database import Database, Taken
 from .errors import NotConfirmed, UnknownGeneration
 from .generation import UNFINISHED as UNFINISHED
 from .generation import claim_on
-from .journal_reading import first, generation_of, newest, of_image, successor
+from .journal_reading import first, generation_of, newest, of_image, resends, successor
+from .money import LOOK
 from .process import is_gone, this_process
 from .schema import GENERATIONS, is_ready, prepare
 from .service_name import service_name
@@ -57,7 +58,7 @@ An unconfirmed one keeps it: asking once more for what may be paid already takes
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _CUT_SHORT = (
     "The program that was sending this has ended, or runs on another machine: nobody knows here whether it was "
-    "accepted and charged. It was not sent again. Look at your APIFRAME account before you ask once more."
+    f"accepted and charged. It was not sent again. {LOOK}"
 )
 
 
@@ -259,6 +260,15 @@ class Journal:
         with self._database.reading() as connection:
             known = first(connection, GENERATIONS.c.id == id_)
             return None if known is None else successor(connection, known)
+
+    def resends(self, id_: str) -> list[Generation]:
+        """Return all that a lost generation was sent again as, the oldest first; `sent_again` gives the last of them.
+
+        Those that were refused are left out: they cost nothing.
+        """
+        with self._database.reading() as connection:
+            known = first(connection, GENERATIONS.c.id == id_)
+            return [] if known is None else resends(connection, known)
 
     def get(self, id_: str) -> Generation:
         """Return the generation with this id, or with this task id. Raises UnknownGeneration."""

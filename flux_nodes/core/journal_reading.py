@@ -75,8 +75,28 @@ def successor(connection: Connection, known: Generation) -> Generation | None:
     return None if last is known else last
 
 
+def resends(connection: Connection, known: Generation) -> list[Generation]:
+    """Return all that a lost one was sent again as, the oldest first and `successor` last."""
+    found: dict[str, Generation] = {}
+    waiting = [known]
+    while waiting:
+        new = [one for one in _repeats(connection, waiting.pop()) if one.id != known.id and one.id not in found]
+        found |= {one.id: one for one in new}
+        waiting += new
+    last = successor(connection, known)
+    if last is not None:
+        found[last.id] = last
+    return sorted(found.values(), key=lambda one: (last is not None and one.id == last.id, one.created_at, one.id))
+
+
 def _next(connection: Connection, known: Generation) -> Generation | None:
     """Return who followed: of those that repeat it, the newest that may still bring the picture, else the newest."""
+    found = _repeats(connection, known)
+    return next((one for one in found if one.status in _HOPEFUL), next(iter(found), None))
+
+
+def _repeats(connection: Connection, known: Generation) -> list[Generation]:
+    """Return those that repeat it and were not refused, the newest first."""
     columns = GENERATIONS.c
     repeats = columns.retry_of == known.id
     if known.seed is not None:
@@ -84,8 +104,7 @@ def _next(connection: Connection, known: Generation) -> Generation | None:
         same = (columns.fingerprint == known.fingerprint) & (columns.service == known.service) & later
         repeats = or_(repeats, same & columns.status.in_(_HOPEFUL))
     rows = connection.execute(_IN_ORDER.where(repeats, columns.status != "refused")).mappings().all()
-    found = [generation_of(row) for row in rows]
-    return next((one for one in found if one.status in _HOPEFUL), next(iter(found), None))
+    return [generation_of(row) for row in rows]
 
 
 def newest(

@@ -85,9 +85,12 @@ class Restorer:
     def _in_words(self, known: Generation, error: FluxNodesError) -> str:
         file = self._store.file(known)
         happened = "" if file is None else f" {self._store.loss(file)}"
+        asked = "It was asked for once more, which is free, and could not be had:"
+        if isinstance(error, (MissingKey, OtherService)):
+            asked = "Its service was not asked for it, which is free:"
         return (
-            f"The image of generation {known.id} was stored, and is lost.{happened} It was asked for once more, which "
-            f"is free, and could not be had: {error} Nothing was paid now. If you have a copy of the file, put it "
+            f"The image of generation {known.id} was stored, and is lost.{happened} {asked} {error} "
+            f"Nothing was paid now. If you have a copy of the file, put it "
             f"there again; `flux-nodes wait {known.id}` tries again. To make the picture anew, and pay for it: "
             "`flux-nodes generate` with the same words and --fresh."
         )

@@ -1,7 +1,7 @@
 """When a request may be sent again, and how long to wait: pure functions, and the transport that applies them.
 
 One rule: a request is repeated when repeating it cannot cost anything. Reading (fetch, account, images) never costs.
-A submit is repeated only when it is certain that the service did not take it: no connection came about, or the answer
+A submit is repeated only when it is certain that the service did not accept it: no connection came about, or the answer
 was 429.
 """
 

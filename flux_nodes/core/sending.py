@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from .catalog import model
 from .errors import NothingSent, ServiceError, StorageError, SubmitUnconfirmed
 from .generation import SENT_AGAIN
+from .money import LOOK
 from .reply import storable
 from .request import ImagineRequest
+from .signals import unanswered
 from .store import GRAPH
 from .unbroken import blocking, surely, to_the_end
 from .webhook import address_for
@@ -76,7 +78,8 @@ class Sender:
         stop = asyncio.Event()
         deadline = None if seconds is None else asyncio.get_running_loop().call_later(max(seconds, 0.0), stop.set)
         try:
-            return await to_the_end(self._submit(intent, request, stop), stop=stop)
+            with unanswered():
+                return await to_the_end(self._submit(intent, request, stop), stop=stop)
         finally:
             if deadline is not None:
                 deadline.cancel()
@@ -212,7 +215,7 @@ class Sender:
 def _ended_by(error: BaseException) -> str:
     return (
         f"Something broke while this was being sent ({type(error).__name__}). It may have been accepted and charged; "
-        "it was not sent again. Look at your APIFRAME account before you ask once more."
+        f"it was not sent again. {LOOK}"
     )
 
 
@@ -222,6 +225,7 @@ def _sent_before(known: Generation, found: Generation) -> Generation:
         raise NothingSent(
             f"Generation {known.id} was sent again already, as {found.id}, which is {found.status}. Nothing was sent, "
             f"nothing was paid now. `flux-nodes retry {found.id}` sends that again; "
-            f"`flux-nodes retry {known.id} --fresh` sends and pays regardless."
+            f"`flux-nodes retry {known.id} --fresh` sends {known.id} once more, and "
+            "pays once more."
         )
     return replace(found, reused=True)

@@ -21,6 +21,25 @@ _ECHO = 0.5
 """Seconds in which a second SIGHUP is an echo of the first: a closing terminal sends one, and its shell another."""
 
 
+_UNANSWERED: set[object] = set()
+
+
+@contextmanager
+def unanswered() -> Iterator[None]:
+    """Note that the answer to a request that may be paid is awaited in this process."""
+    token = object()
+    _UNANSWERED.add(token)
+    try:
+        yield
+    finally:
+        _UNANSWERED.discard(token)
+
+
+def awaits_answers() -> bool:
+    """Tell whether this process awaits the answer to a request that may be paid."""
+    return bool(_UNANSWERED)
+
+
 @contextmanager
 def on_ending_signal(leave: Callable[[int], None]) -> Iterator[None]:
     """Call `leave` with the number of each signal that would end the process, but for echoes of one.

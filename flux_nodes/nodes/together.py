@@ -71,7 +71,7 @@ class Together:
             started = await self._generations.start(part.request, fresh=fresh, graph=self._graph)
         except FluxNodesError as error:
             if isinstance(error, _NOT_ACCEPTED):
-                error.unpaid = True
+                error.without_cost()
             return _Member(part.name, error=error)
         return _Member(part.name, started)
 
@@ -105,7 +105,7 @@ class Together:
             self._generations.require_image(last)
         except FluxNodesError as error:
             if isinstance(error, ServiceError) and last.status == "refused":
-                error.unpaid = True
+                error.without_cost()
             for member in members:
                 member.error = error
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..core.money import price as price
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -22,11 +24,6 @@ _STATES: dict[Status, str] = {
 _FREE = "reused, free"
 _UNOPENED = "stored, cannot be opened here"
 _PRETENDED = "sandbox, free"
-
-
-def price(credits_: float) -> str:
-    """Say how many credits: "1 credit"."""
-    return f"{credits_:g} credit{'' if credits_ == 1 else 's'}"
 
 
 def is_pretended(service: str) -> bool:

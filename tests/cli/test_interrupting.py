@@ -111,3 +111,15 @@ def test_a_signal_that_is_ignored_stays_ignored(terminal: Terminal, sandbox: San
         signal.signal(signal.SIGHUP, before)
     process.communicate(timeout=LONGEST)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_says_at_once_that_an_answer_is_awaited(
+    terminal: Terminal, sandbox: Sandbox, delay: Delay, number: signal.Signals
+) -> None:
+    with sending(terminal, sandbox, delay) as process:
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = process.stderr.readline()  # before the answer comes
+    process.communicate(timeout=LONGEST)
+    assert b"Waiting for the answer to a request that may be paid; the same signal again ends this at once" in said

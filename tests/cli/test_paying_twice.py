@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -241,6 +242,68 @@ def test_retry_three_times_pays_once_and_status_tells_what_it_was_sent_as(termin
     assert sandbox.charges == 3
 
 
+def test_retry_with_fresh_says_before_it_pays_that_it_was_sent_again_already(
+    terminal: Terminal, sandbox: Sandbox
+) -> None:
+    id_ = unconfirmed(terminal, sandbox, "--seed", "7")
+    first = terminal.type("retry", id_, "--yes", "--json").document["id"]
+    ended = terminal.type("retry", id_, "--fresh")
+    assert ended.code == 2
+    assert f"{id_}: it was sent again already, as {first}, which is stored: `flux-nodes wait {first}`" in ended.err
+    assert f"Sending {id_} once more costs 1 credit on top of that" in ended.err
+    assert sandbox.charges == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("lost-after", "unconfirmed"), ("fail", "failed"), ("stuck", "running|submitted"), ("credits", None)],
+)
+def test_retry_with_fresh_tells_how_the_earlier_resend_ended(
+    terminal: Terminal, sandbox: Sandbox, kind: Any, status: str | None
+) -> None:
+    id_ = unconfirmed(terminal, sandbox)
+    sandbox.inject(Fault(where="submit", kind=kind))
+    terminal.type("retry", id_, "--yes", "--timeout", "0.1")
+    ended = terminal.type("retry", id_, "--fresh")
+    assert ended.code == 2
+    if status is None:  # it was refused and cost nothing, so it is no resend
+        assert "sent again already" not in ended.err
+    else:
+        assert re.search(
+            rf"it was sent again already, as g-\w+, which is ({status}): `flux-nodes (wait|status)", ended.err
+        )
+
+
+def test_status_names_every_resend(terminal: Terminal, sandbox: Sandbox) -> None:
+    id_ = unconfirmed(terminal, sandbox, "--seed", "7")
+    assert terminal.type("status", id_, "--json").document["resends"] == []
+    ids = [
+        terminal.type("retry", id_, "--yes", "--fresh", "--json").document["id"],
+        terminal.type("retry", id_, "--yes", "--fresh", "--json").document["id"],
+    ]
+    told = terminal.type("status", id_)
+    assert f"sent again\tas {ids[0]}, which is stored; as {ids[1]}, which is stored" in told.out
+    document = terminal.type("status", id_, "--json").document
+    assert (document["resends"], document["retried_as"]) == (ids, ids[1])
+
+
+def test_status_names_the_resend_of_a_resend(terminal: Terminal, sandbox: Sandbox) -> None:
+    id_ = unconfirmed(terminal, sandbox)
+    sandbox.inject(Fault(where="submit", kind="lost-after"))
+    (second,) = terminal.type("retry", id_, "--yes", "--json").document["error"]["ids"]
+    third = terminal.type("retry", second, "--yes", "--json").document["id"]
+    assert terminal.type("status", id_, "--json").document["resends"] == [second, third]
+    assert terminal.type("status", second, "--json").document["resends"] == [third]
+
+
+def test_retry_with_fresh_of_what_is_stored_sends_nothing(terminal: Terminal, sandbox: Sandbox) -> None:
+    stored = terminal.type(*FOX, "--json").document["id"]
+    ended = terminal.type("retry", stored, "--yes", "--fresh")
+    assert ended.code == 2
+    assert f"`flux-nodes wait {stored}` collects it" in ended.err
+    assert sandbox.charges == 1
+
+
 def test_retry_of_what_was_sent_again_needs_no_yes_and_says_that_it_is_free(
     terminal: Terminal, sandbox: Sandbox
 ) -> None:
@@ -287,3 +350,52 @@ def test_status_of_an_intent_in_a_home_that_was_copied_says_that_nobody_knows(
     assert "status\tunconfirmed" in ended.out
     assert "nobody knows" in ended.out
     assert "still runs" not in ended.out
+
+
+def test_a_failure_says_what_it_may_have_cost_and_status_repeats_it(terminal: Terminal, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="fail"))
+    ended = terminal.type(*FOX, "--json")
+    assert ended.code == 1
+    assert "This may have cost 1 credit: it was accepted" in ended.err
+    assert "paid\tThis may have cost 1 credit" in terminal.type("status", ended.document["id"]).out
+
+
+@pytest.mark.parametrize("kind", ["credits", "errors", "429", "400"])
+def test_a_refusal_says_that_nothing_was_paid(terminal: Terminal, sandbox: Sandbox, kind: Any) -> None:
+    if kind.isdigit():
+        sandbox.inject(Fault(where="submit", kind="refuse", status=int(kind), times=None))
+    else:
+        sandbox.inject(Fault(where="submit", kind=kind))
+    ended = terminal.type(*FOX, "--timeout", "0.1")
+    assert (ended.code, ended.err.count("Nothing was paid.")) == (3, 1)
+    (refused,) = terminal.type("list", "--json").document["generations"]
+    again = terminal.type("wait", refused["id"])
+    assert (again.code, again.err.count("Nothing was paid.")) == (3, 1)
+    assert sandbox.charges == 0
+
+
+def test_a_lost_answer_is_not_said_to_come_of_a_service_that_could_not_be_reached(
+    terminal: Terminal, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(where="submit", kind="lost-after"))
+    ended = terminal.type(*FOX)
+    assert "A request was sent to http" in ended.err
+    assert "may have been accepted and charged" in ended.err
+    assert "could not be reached" not in ended.err
+
+
+def test_resume_says_what_is_unfinished_at_other_services(bare: Terminal, terminal: Terminal) -> None:
+    bare.type(*FOX, "--seed", "1", "--no-wait", "--sandbox")
+    bare.type(*FOX, "--seed", "2", "--no-wait", "--sandbox")
+    ended = terminal.type("resume")
+    assert ended.code == 0
+    assert "There is nothing to resume at http://127.0.0.1" in ended.err
+    assert "2 generations are unfinished at the sandbox: resume with --sandbox." in ended.err
+
+
+def test_resume_on_the_sandbox_says_what_is_unfinished_at_the_service(bare: Terminal, slow: Terminal) -> None:
+    slow.type(*FOX, "--no-wait")
+    ended = bare.type("resume", "--sandbox")
+    url = slow.environ["APIFRAME_BASE_URL"]
+    assert f"1 generation is unfinished at {url}: resume without --sandbox and with APIFRAME_BASE_URL" in ended.err
+    assert bare.type("resume", "--sandbox", "--json").err == ""

@@ -96,7 +96,7 @@ def same(lines: list[str], terminal: Terminal) -> list[str]:
 
 def one_day(lines: list[str]) -> Iterator[str]:
     """Yield lines with the spending of the days that the page's commands took as that of one: a midnight may pass."""
-    spent = r"Spent on DAY at (\S+): (\d+) credits \((\w+) \2\)"
+    spent = r"Spent on DAY at (\S+): (\d+) credits? \((\w+) \2\)"
     for found, run in groupby(
         lines, key=lambda line: match.group(1, 3) if (match := re.fullmatch(spent, line)) else None
     ):

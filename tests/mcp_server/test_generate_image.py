@@ -271,3 +271,16 @@ async def test_two_generations_at_once_are_two_generations(client: Client, sandb
 
     assert len({one["generation_id"] for one in told}) == 2
     assert sandbox.charges == 2
+
+
+async def test_the_next_step_says_what_the_same_call_with_its_seed_would_cost(
+    slow_client: Client, slow: Sandbox
+) -> None:
+    given = {**SMALL, "seed": 7, "wait_seconds": 0}
+    first = facts(await slow_client.call_tool("generate_image", given))
+    again = facts(await slow_client.call_tool("generate_image", given))
+    assert first["generation_id"] == again["generation_id"]
+    assert "this call cost nothing" in again["message"]
+    for told in (first, again):
+        assert "unless it names seed 7 and everything else is the same: then it gives this one, free" in told["next"]
+    assert slow.charges == 1

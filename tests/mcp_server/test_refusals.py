@@ -71,7 +71,7 @@ async def test_a_budget_that_is_reached_is_told_with_its_sum(settings: Settings,
         words = refusal(await client.call_tool("generate_image", SMALL), "budget_reached")
         (spent,) = facts(await client.call_tool("list_generations", {}))["spending"]
 
-    assert "1 credits a day" in words
+    assert "the budget is 1 credit a day" in words
     assert "FLUX_NODES_BUDGET" in words
     assert (spent["door"], spent["generations"], spent["credits"]) == ("assistant", 1, 1.0)
     assert sandbox.charges == 1
@@ -137,3 +137,42 @@ async def test_settings_that_cannot_be_used_are_told_by_the_tool_until_they_are_
         facts(await client.call_tool("get_account", {}))
 
     assert "APIFRAME_BASE_URL" in words
+
+
+async def test_a_failed_generation_says_that_it_may_have_cost_its_credits(client: Client, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(where="submit", kind="fail"))
+    words = refusal(await client.call_tool("generate_image", SMALL), "generation_failed")
+    (listed,) = facts(await client.call_tool("list_generations", {}))["generations"]
+    assert "This may have cost 1 credit" in words
+    assert "This may have cost 1 credit" in listed["message"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(where="submit", kind="credits"), "service_refused"),
+        (Fault(where="submit", kind="refuse", status=400), "service_refused"),
+        (Fault(where="submit", kind="refuse", status=401), "key_refused"),
+        (Fault(where="submit", kind="errors"), "service_refused"),
+    ],
+    ids=["credits", "400", "401", "errors"],
+)
+async def test_a_refusal_says_once_that_nothing_was_paid(
+    client: Client, sandbox: Sandbox, fault: Fault, code: str
+) -> None:
+    sandbox.inject(fault)
+    words = refusal(await client.call_tool("generate_image", SMALL), code)
+    (listed,) = facts(await client.call_tool("list_generations", {}))["generations"]
+    assert words.count("Nothing was paid") == 1
+    assert listed["message"].lower().count("nothing was paid") == 1
+
+
+@pytest.mark.parametrize("pretended", [True, False])
+async def test_on_the_sandbox_the_commands_for_a_terminal_want_its_flag(
+    settings: Settings, sandbox: Sandbox, mode: str, pretended: bool
+) -> None:
+    used = settings.pretended(settings.base_url) if pretended else settings
+    sandbox.inject(Fault(where="submit", kind="lost-after"))
+    async with Client(build(lambda: used), mode=mode) as client:
+        words = refusal(await client.call_tool("generate_image", SMALL), "submit_unconfirmed")
+    assert ("add --sandbox to those commands" in words) == pretended

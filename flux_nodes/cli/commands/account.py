@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...core.errors import InvalidSettings, StorageError
+from ...core.money import left
 from ..exits import DONE
 from ..options import json_option
 from ..screen import is_terminal, say, write_json, write_pairs
@@ -75,7 +76,7 @@ def login(*, no_check: bool) -> int:
     readers = "" if os.name == "nt" else ", readable by you only (mode 0600)"
     say(f"The key is stored in {file}{readers}.", to_stdout=True)
     if credits_left is not None:
-        say(f"The service knows it: {credits_left:g} credits are left.", to_stdout=True)
+        say(f"The service knows it: {left(credits_left)}.", to_stdout=True)
     if os.environ.get("APIFRAME_API_KEY"):
         say("APIFRAME_API_KEY is set in this environment and goes before the stored key.")
     return DONE

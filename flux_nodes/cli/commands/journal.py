@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from ...core.generation import SENT_AGAIN, Generation, Status
+from ...core.money import price
+from ..complaint import hint_sandbox
 from ..documents import generation_document, spending_documents
 from ..exits import DONE
-from ..explanation import explanation
+from ..explanation import explanation, named
 from ..options import json_option
 from ..screen import Column, is_terminal, say, write_json, write_pairs, write_rows
 from ..service import service, with_service
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ...core.journal import Spending
     from ...core.settings import Settings
 
-    Known = tuple[Generation, Path | None, Generation | None]
+    Known = tuple[Generation, Path | None, Sequence[Generation]]
 
 _LIST = (
     Column("id"),
@@ -58,11 +60,13 @@ def status(*, id_: str, as_json: bool, settings: Settings) -> int:
 
 def show(known: Known, settings: Settings, *, as_json: bool) -> None:
     """Show how a generation stands."""
-    generation, file, again = known
+    generation, file, resends = known
     if as_json:
-        write_json(generation_document(generation, file, file, again=again))
+        write_json(generation_document(generation, file, file, resends=resends))
     else:
-        write_pairs([*_facts(generation, file, again), *explanation(generation, settings, again=again)])
+        told = explanation(generation, settings, resends=resends)
+        write_pairs([*_facts(generation, file, resends), *told])
+        hint_sandbox(words for _, words in told)
 
 
 async def _status(settings: Settings, id_: str) -> Known:
@@ -73,12 +77,12 @@ async def _status(settings: Settings, id_: str) -> Known:
 
 
 async def known_of(generations: Generations, generation: Generation) -> Known:
-    """Return a generation with its file, and with what it was sent again as."""
-    again = await generations.sent_again(generation.id) if generation.status in SENT_AGAIN else None
-    return generation, generations.file(generation), again
+    """Return a generation with its file, and with all that it was sent again as."""
+    resends = await generations.resends(generation.id) if generation.status in SENT_AGAIN else []
+    return generation, generations.file(generation), resends
 
 
-def _facts(generation: Generation, file: Path | None, again: Generation | None) -> list[tuple[str, str]]:
+def _facts(generation: Generation, file: Path | None, resends: Sequence[Generation]) -> list[tuple[str, str]]:
     parameters = ", ".join(f"{name} {value}" for name, value in generation.request.items() if name != "prompt")
     facts = [
         ("id", generation.id),
@@ -92,7 +96,7 @@ def _facts(generation: Generation, file: Path | None, again: Generation | None) 
         ("service", generation.service),
         ("started", _when(generation)),
         ("retry of", generation.retry_of),
-        ("sent again", None if again is None else f"as {again.id}, which is {again.status}"),
+        ("sent again", named(resends)),
         ("credits", _credits(generation)),
         ("pixels", generation.pixels),
         ("file", None if file is None else str(file)),
@@ -124,7 +128,7 @@ def list_(*, most: int, statuses: tuple[Status, ...], as_json: bool) -> int:
     if as_json:
         write_json(
             {
-                "generations": [generation_document(one, file, file, again=again) for one, file, again in known],
+                "generations": [generation_document(one, file, file, resends=resends) for one, file, resends in known],
                 "spending": spending_documents(spending),
             }
         )
@@ -144,7 +148,7 @@ def _spent(spending: Sequence[Spending]) -> Iterator[str]:
     for (day, place), items in groupby(spending, key=lambda item: (item.day, item.service)):
         doors = {item.door: item.credits for item in items}
         shares = ", ".join(f"{door} {credits_:g}" for door, credits_ in doors.items())
-        yield f"Spent on {day} at {place.removeprefix('https://')}: {sum(doors.values()):g} credits ({shares})"
+        yield f"Spent on {day} at {place.removeprefix('https://')}: {price(sum(doors.values()))} ({shares})"
 
 
 async def _recent(settings: Settings, most: int, statuses: tuple[Status, ...]) -> tuple[list[Known], list[Spending]]:

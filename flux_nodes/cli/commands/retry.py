@@ -10,8 +10,9 @@ import click
 
 from ...core.errors import NothingSent
 from ...core.generation import SENT_AGAIN
+from ..complaint import hint_sandbox
 from ..delivery import prepare_folder
-from ..explanation import risk, sent_again
+from ..explanation import risk, risk_of_another, sent_again
 from ..options import delivery_options, json_option, timeout_option
 from ..progress import progress
 from ..report import report
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
     from ..delivery import Delivery
     from ..progress import Progress
 
-    Asked = tuple[Generation, Generation | None]
+    Asked = tuple[Generation, Sequence[Generation]]
 
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Send without asking: what may be paid twice is accepted.")
-@click.option("--fresh", is_flag=True, help="Send and pay even what was sent again before.")
+@click.option("--fresh", is_flag=True, help="Send and pay once more what was sent again before.")
 @delivery_options
 @timeout_option
 @json_option
@@ -52,12 +53,12 @@ def retry(
 
     For those that failed, were refused, or are unconfirmed. Tells first what may be paid twice; without a terminal to
     ask on, --yes is needed. The new generations are waited for, and their images copied to the output folder. What
-    was sent again before is not sent once more: what it was sent as is collected, free of charge.
+    was sent again before is not sent once more: that resend is collected, free of charge.
     """
     from ..ctrl_c import carry_out
 
-    asked = carry_out(_known(settings, list(dict.fromkeys(ids)), fresh=fresh))
-    _make_sure(asked, yes=yes)
+    asked = carry_out(_known(settings, list(dict.fromkeys(ids))))
+    _make_sure(asked, yes=yes, fresh=fresh)
     prepare_folder(delivery.folder)
     under_way: list[str] = []
     with progress(silent=as_json) as shown:
@@ -69,8 +70,8 @@ def retry(
     return report(outcomes, as_json=as_json, several=len(asked) > 1)
 
 
-async def _known(settings: Settings, ids: Sequence[str], *, fresh: bool) -> list[Asked]:
-    """Look all of them up before any is sent, with what each was sent again as before, unless that is of no account.
+async def _known(settings: Settings, ids: Sequence[str]) -> list[Asked]:
+    """Look all of them up before any is sent, with all that each was sent again as before.
 
     Raises NothingSent for one that is not to be sent, or not there.
     """
@@ -78,7 +79,7 @@ async def _known(settings: Settings, ids: Sequence[str], *, fresh: bool) -> list
 
     async with Generations.open(settings, door="terminal") as generations:
         known = [await generations.refresh(id_) for id_ in ids]
-        before = [None if fresh else await generations.sent_again(generation.id) for generation in known]
+        before = [await generations.resends(generation.id) for generation in known]
     for generation in known:
         generation.require_service(settings.service_name)
         if generation.status not in SENT_AGAIN:
@@ -89,16 +90,24 @@ async def _known(settings: Settings, ids: Sequence[str], *, fresh: bool) -> list
     return list(zip(known, before, strict=True))
 
 
-def _make_sure(asked: Sequence[Asked], *, yes: bool) -> None:
+def _make_sure(asked: Sequence[Asked], *, yes: bool, fresh: bool) -> None:
     """Tell what may be paid twice, and ask. Raises NothingSent unless the answer is yes."""
-    for generation, before in asked:
-        say(f"{generation.id}: {risk(generation) if before is None else sent_again(before)}")
-    if yes or all(before is not None for _, before in asked):
+    told = [f"{generation.id}: {_told(generation, before, fresh=fresh)}" for generation, before in asked]
+    for line in told:
+        say(line)
+    hint_sandbox(told)
+    if yes or not (fresh or any(not before for _, before in asked)):
         return
     if not is_terminal(sys.stdin):
         raise NothingSent("Nothing was sent, nothing was paid: there is no terminal to ask on. Accept it with --yes.")
     if not click.confirm("Send again?" if len(asked) == 1 else f"Send all {len(asked)} again?", err=True):
         raise NothingSent("Nothing was sent, nothing was paid.")
+
+
+def _told(generation: Generation, before: Sequence[Generation], *, fresh: bool) -> str:
+    if not before:
+        return risk(generation)
+    return risk_of_another(generation, before) if fresh else sent_again(before)
 
 
 async def _retry(
