@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from flux_nodes.sandbox import Fault, Sandbox
 from tests.cli.terminal import SMALL, Terminal
@@ -213,6 +213,23 @@ def test_with_the_sandbox_switched_on_a_graph_runs_without_a_key_and_the_sidebar
         dialog.get_by_role("switch", name="Sandbox").click()
         expect(dialog.get_by_role("switch", name="Sandbox")).not_to_be_checked(timeout=BOUND)
     expect(panel.locator(".flux-nodes-top .flux-nodes-sandbox")).to_be_hidden()
+
+
+def test_an_older_answer_of_the_server_does_not_turn_the_sandbox_back(frontend: Frontend) -> None:
+    held: list[tuple[Route, APIResponse]] = []
+    frontend.page.route("**/flux-nodes/state", lambda route: held.append((route, route.fetch())))
+    with settings_dialog(frontend) as dialog:
+        toggle = dialog.get_by_role("switch", name="Sandbox")
+        toggle.click()
+        expect(toggle).to_be_checked(timeout=BOUND)
+        assert held, "the dialog asks for the state when it opens"
+        for route, answer in held:
+            route.fulfill(response=answer)
+        frontend.page.evaluate("() => fetch(location.href)")  # by then the page has heard what came before
+        expect(toggle).to_be_checked(timeout=BOUND)
+        frontend.page.unroute_all()
+        toggle.click()
+        expect(toggle).not_to_be_checked(timeout=BOUND)
 
 
 def test_an_interruption_says_what_goes_on(

@@ -46,25 +46,39 @@ function post(path, body) {
   return read(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-async function told(answer) {
-  newest = await answer;
+let revision = 0; // counts the beginning and the end of each change
+
+function tell(answer) {
+  newest = answer;
   changes.dispatchEvent(new CustomEvent("state", { detail: newest }));
   return newest;
 }
 
+async function change(request) {
+  revision++;
+  try {
+    return tell(await request);
+  } finally {
+    revision++;
+  }
+}
+
 /** Ask for the state of the server. */
-export function readState() {
-  return told(read("state", { cache: "no-store" }));
+export async function readState() {
+  const asked = revision;
+  const answer = await read("state", { cache: "no-store" });
+  // An answer that a change has overtaken on the way is out of date: the change's own answer counts.
+  return newest && asked !== revision ? newest : tell(answer);
 }
 
 /** Hand over the API key, which the server stores and never gives back. */
 export function storeKey(key) {
-  return told(post("key", { key }));
+  return change(post("key", { key }));
 }
 
 /** Have the stored API key forgotten. */
 export function forgetKey() {
-  return told(read("key", { method: "DELETE" }));
+  return change(read("key", { method: "DELETE" }));
 }
 
 /** Ask the service for the account behind the key: {credits, plan}. Its error is 409 where it does not know the key. */
@@ -74,7 +88,7 @@ export function account() {
 
 /** Switch the sandbox on or off. */
 export function switchSandbox(on) {
-  return told(post("sandbox", { on }));
+  return change(post("sandbox", { on }));
 }
 
 /** Give {models, nodes, generating, inputs}: the models, our nodes, and those with inputs by model. `signal` ends it. */
