@@ -160,8 +160,8 @@ class OtherService(NothingSent):
     def __init__(self, id_: str, *, service: str, set_to: str) -> None:
         self.id, self.service, self.set_to = id_, service, set_to
         super().__init__(
-            f"Generation {id_} belongs to {named(service)}. This was set to {named(set_to)}, which does not know it "
-            f"and was not asked. Ask again {way_to(service, set_to)}."
+            f"Generation {id_} belongs to {named(service)}, and the service that is set, {named(set_to)}, was not "
+            f"asked. Ask again {way_to(service, set_to)}."
         )
 
 

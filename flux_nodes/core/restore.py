@@ -83,15 +83,18 @@ class Restorer:
         return task.image_url
 
     def _in_words(self, known: Generation, error: FluxNodesError) -> str:
+        from .settings import PRETENDED  # it is loaded by now: no generation is without its service
+
         file = self._store.file(known)
         happened = "" if file is None else f" {self._store.loss(file)}"
+        flag = " --sandbox" if known.service == PRETENDED else ""
         asked = "It was asked for once more, which is free, and could not be had:"
         if isinstance(error, (MissingKey, OtherService)):
-            asked = "Its service was not asked for it, which is free:"
+            asked = "Its service was not asked for it (asking is free):"
         return (
             f"The image of generation {known.id} was stored, and is lost.{happened} {asked} {error} "
             f"Nothing was paid now. If you have a copy of the file, put it "
-            f"there again; `flux-nodes wait {known.id}` tries again. To make the picture anew, and pay for it: "
+            f"there again; `flux-nodes wait {known.id}{flag}` tries again. To make the picture anew, and pay for it: "
             "`flux-nodes generate` with the same words and --fresh."
         )
 

@@ -67,7 +67,8 @@ def test_what_was_lost_from_the_store_of_the_sandbox_is_not_said_to_have_been_as
     ended = terminal.type("wait", made["id"])
     assert ended.code == 1
     assert "Its service was not asked for it" in ended.err
-    assert "Ask again with --sandbox" in ended.err
+    assert "Ask again with --sandbox. Nothing was paid now. If you have a copy" in ended.err
+    assert f"`flux-nodes wait {made['id']} --sandbox` tries again" in ended.err
     assert "It was asked for once more" not in ended.err
     assert bare.type("wait", made["id"], "--sandbox").code == 0
 
