@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from mcp_server.state import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from contextlib import AbstractAsyncContextManager
+    from sys import UnraisableHookArgs
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -86,7 +88,7 @@ def serve(settings: Settings, *, http: bool = False, host: str = "127.0.0.1", po
         )
     _log_to_stderr()
     hang_up_as_terminate()
-    # This is how one ends it; on Python 3.10 anyio's runner lets the cancellation out that a Ctrl-C sets off.
+    # Ctrl-C is how one ends it, and uvicorn raises it once more when it has ended.
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         build(source).run("streamable-http", host=host, port=port)
 
@@ -110,6 +112,7 @@ def serve_stdio(source: Callable[[], Settings]) -> None:
     try:
         build(source, image_folders=_working_folder(), by_signal=True).run("stdio")
     except* OSError as group:  # the SDK writes stdout in a task group of its own
+        sys.unraisablehook = _without_unwritten
         lost.append(_first(group))
     for error in lost:  # raised here, for in the clause it would be put into a group
         if not isinstance(error, ConnectionError):
@@ -118,6 +121,12 @@ def serve_stdio(source: Callable[[], Settings]) -> None:
                 "Whatever was asked for is in the journal: `flux-nodes list` shows it."
             ) from error
         # Nobody reads the answers any more: that ends the server as the end of stdin does.
+
+
+def _without_unwritten(unraisable: UnraisableHookArgs) -> None:
+    """Keep quiet of answers that were left in the SDK's buffer: Python 3.13 and newer try to write them at the end."""
+    if not isinstance(unraisable.exc_value, OSError):
+        sys.__unraisablehook__(unraisable)
 
 
 def _first(error: Exception) -> Exception:

@@ -30,7 +30,7 @@ def test_a_working_folder_that_is_gone_is_told_as_such_before_anything_is_paid(t
         f"from flux_nodes.cli import main; sys.argv[1:] = ['run', {str(graph)!r}]; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-P", "-c", code],  # an installed command does not look for modules where it stands
         cwd=terminal.folder,
         env=terminal.environment(),
         capture_output=True,

@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 
 TASK = b'{"task_id": "t-1"}'
 
+_USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+_AUTHORITY_USES = x509.KeyUsage(**{use: use in {"key_cert_sign", "crl_sign"} for use in _USES})
+_SERVER_USES = x509.KeyUsage(**{use: use == "digital_signature" for use in _USES})
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -80,6 +94,10 @@ def _certificate(
         .not_valid_before(now - datetime.timedelta(days=400))
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        # Python 3.13 and newer check certificates strictly: these three must be there.
+        .add_extension(_AUTHORITY_USES if is_authority else _SERVER_USES, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
     if host:
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
