@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -33,6 +32,8 @@ def near(file: Path) -> str:
 
 def prepare_folder(folder: Path) -> None:
     """Make the folder, and make sure that it takes files, before anything is paid for. Raises StorageError."""
+    import tempfile  # commands that deliver nothing start without it
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder, prefix=".flux-nodes-"):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ..core.catalog import model
 from ..core.generation import SENT_AGAIN
 from ..core.money import money, price
-from ..core.process import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +64,11 @@ def _price(generation: Generation) -> str:
 
 
 def _of_intent(generation: Generation) -> list[tuple[str, str]]:
-    if not Owner.parse(generation.owner).can_be_looked_up:
-        return _of_intent_elsewhere(generation)
+    from ..core.process import Owner  # what it loads (sockets) is for whoever asks of such a generation
+
+    owner = Owner.parse(generation.owner)
+    if not owner.can_be_looked_up:
+        return _of_intent_elsewhere(generation, owner.host)
     return [
         ("happened", "It is written down, and a program that still runs is sending it; the service has not answered."),
         ("paid", f"{_price(generation)}, as soon as the service has taken it."),
@@ -74,9 +76,9 @@ def _of_intent(generation: Generation) -> list[tuple[str, str]]:
     ]
 
 
-def _of_intent_elsewhere(generation: Generation) -> list[tuple[str, str]]:
-    host = Owner.parse(generation.owner).host or "its name is not known"
-    happened = f"It was written down on another machine ({host}). Nobody knows from here whether that still sends it."
+def _of_intent_elsewhere(generation: Generation, host: str) -> list[tuple[str, str]]:
+    place = host or "its name is not known"
+    happened = f"It was written down on another machine ({place}). Nobody knows from here whether that still sends it."
     do = (
         f"Look at the journal of that machine; `flux-nodes wait {generation.id}` follows it here. Without any word "
         "from there, it is unconfirmed ten minutes after it was started."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +31,8 @@ SETTLED: frozenset[Status] = frozenset({"stored", "failed", "refused", "unconfir
 
 def claim_on(service: str, fingerprint: str) -> str:
     """Name a picture of a service: whoever asks for the same one finds who holds it already."""
+    import hashlib  # OpenSSL loads for those who write journals, not for all that know a generation
+
     return hashlib.sha256(f"{service}\n{fingerprint}".encode()).hexdigest()
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.cli.terminal import Terminal
 
 HEAVY = ["pydantic", "httpx2", "numpy", "PIL", "sqlalchemy", "rich", "starlette", "uvicorn", "mcp", "asyncio"]
+# Small each, and together a fifth of the start: sockets, and OpenSSL by way of hashlib.
+HEAVY += ["socket", "secrets", "tempfile", "_hashlib"]
 
 
 def loaded_after(code: str, terminal: Terminal) -> set[str]:
