@@ -20,7 +20,7 @@ from flux_nodes.core.journal import Intent, Journal
 from flux_nodes.core.request import ImagineRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from flux_nodes.core.generation import Generation
 
@@ -40,18 +40,6 @@ INSERT INTO generations (id, door, service, fingerprint, request, status, create
  ('g-old000002', 'terminal', 'sandbox', 'f2', '{"model": "flux-dev", "prompt": "a field"}', 'refused',
   '2026-11-01T11:00:00.000000+00:00', '2026-11-01T11:00:01.000000+00:00', NULL);
 """
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite3"
-
-
-@pytest.fixture
-def journal(file: Path) -> Iterator[Journal]:
-    opened = Journal(f"sqlite:///{file}")
-    yield opened
-    opened.close()
 
 
 def intent(seed: int | None = None, prompt: str = "a field") -> Intent:

@@ -16,25 +16,13 @@ from flux_nodes.core.journal import Intent, Journal
 from flux_nodes.core.request import ImagineRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from flux_nodes.core.generation import Generation
 
 URL = "https://cdn.example/a.png"
 FACTS = ImageFacts(media_type="image/webp", width=320, height=256)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite3"
-
-
-@pytest.fixture
-def journal(file: Path) -> Iterator[Journal]:
-    opened = Journal(f"sqlite:///{file}")
-    yield opened
-    opened.close()
 
 
 def begun(journal: Journal, *, door: str = "test", service: str = "sandbox", seed: int = 1) -> str:

@@ -74,17 +74,6 @@ def run_sql(file: Path, script: str) -> None:
         connection.executescript(script)
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite3"
-
-
-@pytest.fixture
-def journal(file: Path) -> Iterator[Journal]:
-    with closing(Journal(f"sqlite:///{file}")) as opened:
-        yield opened
-
-
 @pytest.fixture(params=["new", "from version 3"])
 def file_of_each_age(request: pytest.FixtureRequest, file: Path) -> Path:
     if request.param != "new":

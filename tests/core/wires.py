@@ -32,8 +32,6 @@ _USES = (
     "encipher_only",
     "decipher_only",
 )
-_AUTHORITY_USES = x509.KeyUsage(**{use: use in {"key_cert_sign", "crl_sign"} for use in _USES})
-_SERVER_USES = x509.KeyUsage(**{use: use == "digital_signature" for use in _USES})
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,11 @@ def identity(folder: Path, *, name: str = "localhost", days: int = 1, signed: bo
     return Identity(chain, issuer)
 
 
+def key_usage(*uses: str) -> x509.KeyUsage:
+    """Make the extension of a certificate whose key has these uses and no other."""
+    return x509.KeyUsage(**{use: use in uses for use in _USES})
+
+
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
 
@@ -84,6 +87,7 @@ def _certificate(
     is_authority: bool = False,
 ) -> bytes:
     now = datetime.datetime.now(datetime.UTC)
+    uses = ("key_cert_sign", "crl_sign") if is_authority else ("digital_signature",)
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -95,7 +99,7 @@ def _certificate(
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         # Python 3.13 and newer check certificates strictly: these three must be there.
-        .add_extension(_AUTHORITY_USES if is_authority else _SERVER_USES, critical=True)
+        .add_extension(key_usage(*uses), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 
@@ -127,43 +127,37 @@ def test_the_same_signal_again_ends_the_server_at_once(
         assert process.wait(60) == -signal.SIGTERM
 
 
+def greeted(environment: dict[str, str], stdout: BinaryIO, *module: str) -> subprocess.CompletedProcess[str]:
+    """Run a server whose host says hello and leaves, and writes where `stdout` leads."""
+    hello = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": _HELLO})
+    return subprocess.run(
+        [sys.executable, "-m", *module],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        input=f"{hello}\n",
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("module", ["mcp_server", "flux_nodes mcp"])
 def test_a_host_that_reads_no_answers_any_more_ends_the_server_as_the_end_of_its_stdin_does(
     environment: dict[str, str], module: str
 ) -> None:
-    hello = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": _HELLO})
     gone, written = os.pipe()
     os.close(gone)
     with os.fdopen(written, "wb") as nobody:
-        done = subprocess.run(
-            [sys.executable, "-m", *module.split()],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            input=f"{hello}\n",
-            stdout=nobody,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = greeted(environment, nobody, *module.split())
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="written for its /dev/full")
 def test_a_server_whose_answers_cannot_be_written_says_so_in_one_sentence(environment: dict[str, str]) -> None:
-    hello = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": _HELLO})
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "mcp_server"],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            input=f"{hello}\n",
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = greeted(environment, full, "mcp_server")
     assert done.returncode == 2
     assert done.stderr.startswith("Error: The MCP server cannot write its standard output (No space left on device).")
     assert done.stderr.count("\n") == 1
