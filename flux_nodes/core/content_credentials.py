@@ -59,11 +59,6 @@ class Signature:
     problems: tuple[str, ...] = ()
 
     @property
-    def is_there(self) -> bool:
-        """Whether the file is signed at all."""
-        return self.state != "none"
-
-    @property
     def holds(self) -> bool:
         """Whether the signature was checked and is right."""
         return self.state in {"valid", "trusted"}

@@ -6,15 +6,18 @@ import hashlib
 import os
 import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from io import BufferedReader
     from pathlib import Path
 
     from .generation import Generation
+
+Found = TypeVar("Found")
 
 EXTENSIONS = {
     "image/png": ".png",
@@ -90,15 +93,14 @@ class ImageStore:
         """Return the bytes of a generation's image; None when they are missing or damaged. Raises StorageError."""
         if generation.sha256 is None:
             return None
-        file = self._find(generation.sha256, _extension(generation))
-        return None if file is None else _bytes(file)
+        return self._read(generation.sha256, _extension(generation))
 
     def get(self, sha256: str, extension: str) -> bytes:
         """Return the bytes of this digest. Raises StorageError, also when they are missing or damaged."""
-        file = self._find(sha256, extension)
-        if file is None:
+        data = self._read(sha256, extension)
+        if data is None:
             raise StorageError(self.loss(self.path(sha256, extension)))
-        return _bytes(file)
+        return data
 
     def loss(self, file: Path) -> str:
         """Say in a sentence what is wrong with a file that is missing or damaged."""
@@ -124,6 +126,12 @@ class ImageStore:
             ) from error
         return sha256, target
 
+    def _read(self, sha256: str, extension: str) -> bytes | None:
+        """Return the bytes that have this digest, read once: what is given out is what was compared."""
+        usual = self.path(sha256, extension)
+        found = (_intact(file, sha256) for file in (usual, *self._others(usual)))
+        return next((data for data in found if data is not None), None)
+
     def _find(self, sha256: str, extension: str) -> Path | None:
         """Return a file that has this digest indeed. Raises StorageError when one cannot be read."""
         usual = self.path(sha256, extension)
@@ -141,20 +149,24 @@ def _extension(generation: Generation) -> str:
 
 def _has(file: Path, sha256: str) -> bool:
     """Tell whether a file is there and has this digest. Raises StorageError when it cannot be read."""
+    return _used(file, lambda opened: hashlib.file_digest(opened, "sha256").hexdigest()) == sha256
+
+
+def _intact(file: Path, sha256: str) -> bytes | None:
+    """Return a file's bytes if it is there and they have this digest. Raises StorageError when it cannot be read."""
+    data = _used(file, lambda opened: opened.read())
+    return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
+
+
+def _used(file: Path, use: Callable[[BufferedReader], Found]) -> Found | None:
+    """Return what `use` makes of a file; None where there is none. Raises StorageError when it cannot be read."""
     try:
         if not file.is_file():
-            return False
+            return None
         with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest() == sha256
+            return use(opened)
     except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
+        return None
     except OSError as error:
         raise _unreadable(file, error) from error
 
